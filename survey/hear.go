@@ -1,0 +1,305 @@
+package survey
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Reply is what a person said in a thread.
+type Reply struct {
+	InboundID string // the raw record it came in
+	Channel   Channel
+	Sender    string // ours, that it was said to
+	Address   string // the person's
+	Text      string // verbatim
+	Button    string // payload of a tapped key; "" when typed
+}
+
+// Payload is what a key of a score sends back.
+func Payload(sendID string, score int) string { return "odz:" + sendID + ":" + strconv.Itoa(score) }
+
+// ParsePayload is the inverse of Payload.
+func ParsePayload(p string) (sendID string, score int, ok bool) {
+	rest, ok := strings.CutPrefix(p, "odz:")
+	if !ok {
+		return "", 0, false
+	}
+	sendID, digits, ok := strings.Cut(rest, ":")
+	if !ok || sendID == "" {
+		return "", 0, false
+	}
+	score, err := strconv.Atoi(digits)
+	return sendID, score, err == nil
+}
+
+// StopPayload is what the opt-out key sends back.
+const StopPayload = "odz:stop"
+
+// Hear takes a reply into the conversation of s: it is understood, recorded, and answered at most once.
+// Confirmed means that the provider has confirmed a STOP to the person already.
+func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirmed bool, now time.Time) error {
+	if slices.Contains(strings.Fields(s.Send.Thread.Heard), r.InboundID) {
+		return nil
+	}
+	s.Record(now, "reply.received", "inbound", r.InboundID, "channel", string(r.Channel), "sender", r.Sender)
+	s.speak(r)
+	last := append(strings.Fields(s.Send.Thread.Heard), r.InboundID)
+	s.Send.Thread.Heard = strings.Join(last[max(0, len(last)-8):], " ")
+	if r.Button == StopPayload || r.Button == "" && Command(r.Text) == CmdStop {
+		Leave(s, []Channel{r.Channel}, r.Address, "stop_keyword", r.Sender, !confirmed, now)
+		return nil
+	}
+	if r.Button == "" && Command(r.Text) == CmdStart && Return(s, r.Channel, r.Address, now) {
+		return nil
+	}
+	s.delivered(r, now)
+	switch {
+	case s.Send.Status == Suppressed || s.Send.Status == Expired || s.Send.Status == Cancelled:
+		s.Record(now, "reply.ignored", "why", string(s.Send.Status))
+		return nil
+	case r.Button == "" && AutoReply(r.Text):
+		s.Record(now, "reply.ignored", "why", "automatic")
+		return nil
+	}
+	score, comment, sure := 0, "", false
+	if r.Button != "" {
+		if id, n, ok := ParsePayload(r.Button); ok && id == s.Send.ID && n >= sv.Min && n <= sv.Max {
+			score, sure = n, true
+		}
+	} else {
+		read := Read(r.Text, s.Send.Locale, sv.Min, sv.Max)
+		score, comment, sure = read.Score, read.Comment, read.Sure
+	}
+	evidence := EvidenceReply
+	if r.Button != "" {
+		evidence = EvidenceTap
+	}
+	verbatim := r.Text
+	if r.Button != "" && sure {
+		verbatim = strconv.Itoa(score)
+	}
+	answer := Answer{Question: QuestionScore, Value: &score, Text: verbatim, Channel: r.Channel, Evidence: evidence, At: now}
+	switch {
+	case s.Response == nil && sure:
+		s.score(sv, answer, ids, now)
+		if comment == "" {
+			s.say(Followup(s.Response.Segment), now)
+			s.Send.Thread.Asking = QuestionComment
+			return nil
+		}
+		s.comment(Answer{Question: QuestionComment, Text: comment, Channel: r.Channel, Evidence: evidence, At: now}, now)
+		s.say(Thanks(s.Response.Segment), now)
+	case s.Response == nil:
+		if s.Send.Thread.Clarified {
+			s.Record(now, "reply.ignored", "why", "asked once already")
+			return nil
+		}
+		s.Send.Thread.Clarified = true
+		s.Send.Thread.Asking = QuestionScore
+		s.say(Clarify, now)
+	case sure && comment == "" && s.Response.Score == score:
+		s.Record(now, "reply.ignored", "why", "the same score again")
+	case r.Button != "" && sure:
+		s.score(sv, answer, ids, now)
+		if s.Send.Thread.Asking == QuestionComment {
+			s.say(Followup(s.Response.Segment), now)
+		}
+	case s.Send.Thread.Asking == QuestionComment && strings.TrimSpace(r.Text) != "":
+		s.comment(Answer{Question: QuestionComment, Text: r.Text, Channel: r.Channel, Evidence: evidence, At: now}, now)
+		s.say(Thanks(s.Response.Segment), now)
+	default:
+		s.Record(now, "reply.kept", "why", "nothing is asked")
+	}
+	return nil
+}
+
+// speak moves the thread to where the person is.
+func (s *State) speak(r Reply) {
+	t := &s.Send.Thread
+	if t.Channel == r.Channel && t.Address == r.Address && t.Sender == r.Sender {
+		return
+	}
+	t.Channel, t.Sender, t.Address = r.Channel, r.Sender, r.Address
+	if t.Asking == "" && s.Response == nil {
+		t.Asking = QuestionScore
+	}
+}
+
+// delivered: a reply proves that the invitation arrived, whatever the provider said.
+func (s *State) delivered(r Reply, now time.Time) {
+	for i := len(s.Attempts) - 1; i >= 0; i-- {
+		a := &s.Attempts[i]
+		if a.Channel == r.Channel && !conversational(a.Kind) && a.Status != AttemptFailed {
+			if a.Status.Rank() < AttemptDelivered.Rank() {
+				a.Status, a.UpdatedAt = AttemptDelivered, now
+				s.Record(now, "attempt.delivered", "attempt", a.ID, "why", "reply")
+				s.settled(a, now)
+			}
+			return
+		}
+	}
+}
+
+// score records the answer to the survey's question and ends the plan: nothing more is sent to get one.
+func (s *State) score(sv Survey, a Answer, ids func(string) string, now time.Time) {
+	if s.Response == nil {
+		s.Response = &Response{
+			ID: ids(ResponsePrefix), SendID: s.Send.ID, Mode: s.Send.Mode, Survey: s.Send.Survey, SurveyVersion: s.Send.SurveyVersion,
+			Locale: s.Send.Locale, Metric: sv.Metric, CreatedAt: now,
+		}
+	}
+	r := s.Response
+	r.Score, r.Segment, r.UpdatedAt = *a.Value, sv.Segment(*a.Value), now
+	r.put(a)
+	s.Record(now, "answer.recorded", "response", r.ID, "question", a.Question, "value", *a.Value, "segment", string(r.Segment), "channel", string(a.Channel), "evidence", a.Evidence)
+	s.Send.Epoch++
+	s.rest()
+	if s.Send.Status != Completed {
+		s.Send.Status, s.Send.Reason, s.Send.UpdatedAt = Answered, ReasonNone, now
+	}
+}
+
+// comment records the person's words and completes the conversation.
+func (s *State) comment(a Answer, now time.Time) {
+	r := s.Response
+	r.put(a)
+	r.UpdatedAt = now
+	s.Record(now, "answer.recorded", "response", r.ID, "question", a.Question, "channel", string(a.Channel), "evidence", a.Evidence)
+	s.complete(now)
+}
+
+func (s *State) complete(now time.Time) {
+	s.Response.Complete = true
+	s.Send.Thread.Asking = ""
+	s.Send.Epoch++
+	s.rest()
+	if s.Send.Status != Completed {
+		s.Send.Status, s.Send.Reason, s.Send.UpdatedAt = Completed, ReasonNone, now
+		s.Record(now, "send.completed", "response", s.Response.ID)
+	}
+}
+
+// put replaces the answer to the same question, or adds one.
+func (r *Response) put(a Answer) {
+	for i := range r.Answers {
+		if r.Answers[i].Question == a.Question {
+			r.Answers[i] = a
+			return
+		}
+	}
+	r.Answers = append(r.Answers, a)
+}
+
+// say makes a message of the conversation due at once, within the budget of the thread.
+func (s *State) say(k Kind, now time.Time) {
+	t := &s.Send.Thread
+	if t.Sender == "" || t.Said >= maxSaid {
+		s.Record(now, "message.dropped", "kind", string(k), "why", "reply budget")
+		return
+	}
+	t.Said++
+	s.Send.Kind, s.Send.Lane, s.Send.DueAt, s.Send.Tries = k, t.Sender, now, 0
+	s.Send.Epoch++
+}
+
+// Return lifts what a STOP from this address had set; nothing else may be lifted by a word.
+func Return(s *State, c Channel, address string, now time.Time) bool {
+	kept, lifted := s.Suppressions[:0:0], false
+	for _, sup := range s.Suppressions {
+		if sup.Channel == c && sup.Address == address && (sup.Reason == "stop_keyword" || sup.Reason == "provider") {
+			s.Lift = append(s.Lift, sup)
+			lifted = true
+			continue
+		}
+		kept = append(kept, sup)
+	}
+	s.Suppressions = kept
+	if lifted {
+		s.Record(now, "contact.unsuppressed", "channel", string(c))
+	}
+	return lifted
+}
+
+// Leave records that the person does not want to be asked: nothing of this send goes out any more but, when confirm
+// is set, one confirmation in the thread. Channels are those whose addresses are suppressed; address is of the first.
+func Leave(s *State, chans []Channel, address, reason, source string, confirm bool, now time.Time) {
+	before := len(s.Suppressions)
+	for i, c := range chans {
+		a := s.Send.Recipient.Address(c)
+		if i == 0 && address != "" {
+			a = address
+		}
+		scope := ScopeAll
+		s.suppress(Suppression{Channel: c, Address: a, Scope: scope, Reason: reason, Source: source}, now)
+	}
+	if len(s.Suppressions) == before {
+		s.Record(now, "reply.ignored", "why", "left already")
+		return // confirmed once
+	}
+	s.stop(now)
+	if confirm && s.Send.Thread.Sender != "" {
+		s.say(OptOut, now)
+	}
+}
+
+// On a page a person answers one question at a time.
+
+// AnswerPage records an answer given on the customer's page. A score may be changed until the send expires. It is an
+// InvalidError when the value is off the scale, ErrConflict when the send takes no answers any more.
+func AnswerPage(s *State, sv Survey, a Answer, ids func(string) string, now time.Time) error {
+	switch {
+	case s.Send.Status == Cancelled || s.Send.Status == Expired || !now.Before(s.Send.ExpiresAt):
+		return fmt.Errorf("send %s takes no answers any more: %w", s.Send.ID, ErrConflict)
+	case a.Question == QuestionScore && (a.Value == nil || *a.Value < sv.Min || *a.Value > sv.Max):
+		return InvalidError{{Pointer: "/score", Code: "out_of_range", Detail: fmt.Sprintf("choose a number from %d to %d", sv.Min, sv.Max)}}
+	case a.Question != QuestionScore && s.Response == nil:
+		return InvalidError{{Pointer: "/score", Code: "required", Detail: "choose a number first"}}
+	}
+	a.Channel, a.Evidence, a.At = Web, EvidencePage, now
+	if a.Question == QuestionScore {
+		suppressed := s.Send.Status == Suppressed
+		s.score(sv, a, ids, now)
+		if suppressed {
+			s.Send.Status = Suppressed // the answer counts, the person stays left alone
+		}
+		if s.Send.Thread.Asking == QuestionScore {
+			s.Send.Thread.Asking = ""
+		}
+		return nil
+	}
+	if a.Text == "" {
+		s.complete(now)
+		return nil
+	}
+	s.comment(a, now)
+	return nil
+}
+
+// Unsubscribe records that the person left by the page or the one-click of a mail (RFC 8058): from the channel of the last
+// attempt alone, or from all. Doing it again changes nothing.
+func Unsubscribe(s *State, source string, all bool, now time.Time) {
+	channel := Email
+	for _, a := range s.Attempts {
+		channel = a.Channel
+	}
+	if source == "one_click" {
+		channel = Email
+	}
+	if all {
+		chans := SendChannels()
+		Leave(s, chans, "", source, "page", false, now)
+		return
+	}
+	before := len(s.Suppressions)
+	s.suppress(Suppression{Channel: channel, Address: s.Send.Recipient.Address(channel), Scope: ScopeChannel, Reason: source, Source: "page"}, now)
+	if len(s.Suppressions) == before || s.Send.Lane == "" || conversational(s.Send.Kind) {
+		return
+	}
+	if next, _ := s.Target(); next == channel { // what is due on it is skipped at once
+		s.Send.Epoch++
+		s.advance(ReasonOptedOut, now)
+	}
+}
