@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/odziv/odziv/survey"
+)
+
+const (
+	responseColumns = `id, send_id, mode, survey, survey_version, locale, complete, metric, score, segment, created_at, updated_at`
+
+	responsesOfSends = `SELECT ` + responseColumns + ` FROM responses WHERE send_id IN (%s)`
+	responsesOfIDs   = `SELECT ` + responseColumns + ` FROM responses WHERE id IN (%s)`
+
+	selectAnswers = `SELECT response_id, place, question, value, text, channel, evidence, at FROM answers WHERE response_id IN (%s)`
+
+	upsertResponses = `
+INSERT INTO responses (` + responseColumns + `)
+VALUES %s
+ON CONFLICT (id) DO UPDATE SET locale = excluded.locale, complete = excluded.complete, metric = excluded.metric,
+score = excluded.score, segment = excluded.segment, updated_at = excluded.updated_at`
+	upsertResponsesShape = "tttttttttttt"
+
+	upsertAnswers = `
+INSERT INTO answers (response_id, question, place, value, text, channel, evidence, at)
+VALUES %s
+ON CONFLICT (response_id, question) DO UPDATE SET place = excluded.place, value = excluded.value, text = excluded.text,
+channel = excluded.channel, evidence = excluded.evidence, at = excluded.at`
+	upsertAnswersShape = "tttttttt"
+)
+
+// selectResponses gives the responses that text finds by values, with their answers.
+func selectResponses(ctx context.Context, q querier, text string, values []string) ([]survey.Response, error) {
+	var items []survey.Response
+	err := in(ctx, q, text, values, func(rows *sql.Rows) error {
+		r, err := scanResponse(rows)
+		items = append(items, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, answersOf(ctx, q, items)
+}
+
+func scanResponse(rows *sql.Rows) (survey.Response, error) {
+	var r survey.Response
+	var created, updated int64
+	err := rows.Scan(&r.ID, &r.SendID, (*string)(&r.Mode), &r.Survey, &r.SurveyVersion, &r.Locale, &r.Complete,
+		(*string)(&r.Metric), &r.Score, (*string)(&r.Segment), &created, &updated)
+	r.CreatedAt, r.UpdatedAt = moment(created), moment(updated)
+	return r, err
+}
+
+// answersOf fills in the answers of responses.
+func answersOf(ctx context.Context, q querier, items []survey.Response) error {
+	type placed struct {
+		place int64
+		survey.Answer
+	}
+	by := map[string][]placed{}
+	ids := make([]string, len(items))
+	for i := range items {
+		ids[i] = items[i].ID
+	}
+	err := in(ctx, q, selectAnswers, ids, func(rows *sql.Rows) error {
+		var id string
+		var a placed
+		var value sql.NullInt64
+		var at int64
+		err := rows.Scan(&id, &a.place, &a.Question, &value, &a.Text, (*string)(&a.Channel), &a.Evidence, &at)
+		if err != nil {
+			return err
+		}
+		if value.Valid {
+			v := int(value.Int64)
+			a.Value = &v
+		}
+		a.At = moment(at)
+		by[id] = append(by[id], a)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range items {
+		answers := by[items[i].ID]
+		slices.SortFunc(answers, func(a, b placed) int { return int(a.place - b.place) })
+		for _, a := range answers {
+			items[i].Answers = append(items[i].Answers, a.Answer)
+		}
+	}
+	return nil
+}
+
+func writeResponses(ctx context.Context, t *tx, states []*state) error {
+	err := t.insert(ctx, upsertResponses, upsertResponsesShape, len(states), func(args []any, i int) []any {
+		r := states[i].Response
+		return append(args, r.ID, r.SendID, string(r.Mode), r.Survey, int64(r.SurveyVersion), r.Locale, r.Complete,
+			string(r.Metric), int64(r.Score), string(r.Segment), micros(r.CreatedAt), micros(r.UpdatedAt))
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("upsert responses: %w", err)
+	}
+	type row struct {
+		id    string
+		place int
+		a     *survey.Answer
+	}
+	var rows []row
+	for _, st := range states {
+		last := map[string]int{} // a later answer to the same question replaces the earlier
+		for i := range st.Response.Answers {
+			last[st.Response.Answers[i].Question] = i
+		}
+		for i := range st.Response.Answers {
+			if a := &st.Response.Answers[i]; last[a.Question] == i {
+				rows = append(rows, row{st.Response.ID, i, a})
+			}
+		}
+	}
+	err = t.insert(ctx, upsertAnswers, upsertAnswersShape, len(rows), func(args []any, i int) []any {
+		r := rows[i]
+		var value any
+		if r.a.Value != nil {
+			value = int64(*r.a.Value)
+		}
+		return append(args, r.id, r.a.Question, int64(r.place), value, r.a.Text, string(r.a.Channel), r.a.Evidence, micros(r.a.At))
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("upsert answers: %w", err)
+	}
+	return nil
+}
+
+// Responses lists responses, newest first. next is "" at the end.
+func (s *Store) Responses(ctx context.Context, f survey.ResponseFilter) (items []survey.Response, next string, err error) {
+	var w where
+	w.add("mode = %s", string(f.Mode))
+	w.add("survey = %s", f.Survey)
+	w.add("send_id = %s", f.SendID)
+	w.add("segment = %s", string(f.Segment))
+	w.add("id < %s", f.Cursor)
+	limit := page(f.Limit)
+	text := `SELECT ` + responseColumns + ` FROM responses WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1)
+	rows, err := s.reader.query(ctx, text, w.args...)
+	err = each(rows, err, func(row *sql.Rows) error {
+		r, err := scanResponse(row)
+		items = append(items, r)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	items, next = cut(items, limit, func(r survey.Response) string { return r.ID })
+	return items, next, answersOf(ctx, &s.reader, items)
+}
+
+// Response gives one response; survey.ErrNotFound when there is none.
+func (s *Store) Response(ctx context.Context, id string) (survey.Response, error) {
+	items, err := selectResponses(ctx, &s.reader, responsesOfIDs, []string{id})
+	if err == nil && len(items) == 0 {
+		err = survey.ErrNotFound
+	}
+	if err != nil {
+		return survey.Response{}, err
+	}
+	return items[0], nil
+}
+
+const selectSuppressions = `SELECT ` + suppressionColumns + ` FROM suppressions WHERE mode = $1 AND address > $2
+ORDER BY address, channel LIMIT $3`
+
+// Suppress stops all writing to an address. Doing it again changes nothing.
+func (s *Store) Suppress(ctx context.Context, p survey.Suppression) error {
+	return s.other(ctx, func(ctx context.Context, t *tx) error {
+		p := p
+		if p.At.IsZero() {
+			p.At = s.now()
+		}
+		if p.Scope == "" {
+			p.Scope = "all"
+		}
+		p.Address = clean(p.Address)
+		return writeSuppressions(ctx, t, []survey.Suppression{p}, nil)
+	})
+}
+
+// Lift removes a suppression; survey.ErrNotFound when there is none.
+func (s *Store) Lift(ctx context.Context, mode survey.Mode, channel survey.Channel, address string) error {
+	return s.other(ctx, func(ctx context.Context, t *tx) error {
+		return notFound(t.exec(ctx, deleteSuppression, clean(address), string(channel), string(mode)))
+	})
+}
+
+// Suppressions lists suppressed addresses in the order of addresses, not of time: they have no id. An address is
+// never divided between two pages. next is "" at the end.
+func (s *Store) Suppressions(ctx context.Context, mode survey.Mode, cursor string, limit int) (items []survey.Suppression, next string, err error) {
+	limit = page(limit)
+	rows, err := s.reader.query(ctx, selectSuppressions, string(mode), cursor, int64(limit+8)) // 8: more than there are channels
+	err = each(rows, err, func(row *sql.Rows) error {
+		p, err := scanSuppression(row)
+		items = append(items, p)
+		return err
+	})
+	if err != nil || len(items) <= limit {
+		return items, "", err
+	}
+	end := limit
+	for end < len(items) && items[end].Address == items[limit-1].Address {
+		end++
+	}
+	if end == len(items) && len(items) < limit+8 {
+		return items, "", nil
+	}
+	return items[:end], strings.Clone(items[end-1].Address), nil
+}
+
+// SuppressionsOf gives those of any of the addresses.
+func (s *Store) SuppressionsOf(ctx context.Context, mode survey.Mode, addresses []string) ([]survey.Suppression, error) {
+	var items []survey.Suppression
+	for _, a := range addresses {
+		rows, err := s.reader.query(ctx, `SELECT `+suppressionColumns+` FROM suppressions WHERE address = $1 AND mode = $2`, a, string(mode))
+		if err := each(rows, err, func(row *sql.Rows) error {
+			p, err := scanSuppression(row)
+			items = append(items, p)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}

@@ -1,0 +1,335 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/odziv/odziv/survey"
+)
+
+// ladder has the numbers of rows that multi-row statements are made for: any number of rows is a sum of few of
+// them, and each is prepared once a connection.
+func ladder(n int) int {
+	for _, size := range [...]int{128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2} {
+		if n >= size {
+			return size
+		}
+	}
+	return 1
+}
+
+// ladderUp is the least size of the ladder that holds n, or its greatest.
+func ladderUp(n int) int {
+	for _, size := range [...]int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96} {
+		if n <= size {
+			return size
+		}
+	}
+	return 128
+}
+
+// expand puts the placeholders of n rows in the place of %s. shape has one byte a column; in the first row, n marks
+// a number whose type PostgreSQL cannot see by itself. One column makes a list, more make rows of VALUES.
+//
+// SQLite gets bare question marks: it keeps a list of numbered ones, and looks each up in it one by one.
+func expand(text, shape string, n int, postgres bool) string {
+	var b strings.Builder
+	for row := range n {
+		if row > 0 {
+			b.WriteByte(',')
+		}
+		if len(shape) > 1 {
+			b.WriteByte('(')
+		}
+		for col := range len(shape) {
+			if col > 0 {
+				b.WriteByte(',')
+			}
+			place := "?"
+			if postgres {
+				place = "$" + strconv.Itoa(row*len(shape)+col+1)
+			}
+			if row == 0 && shape[col] == 'n' {
+				place = "CAST(" + place + " AS BIGINT)"
+			}
+			b.WriteString(place)
+		}
+		if len(shape) > 1 {
+			b.WriteByte(')')
+		}
+	}
+	return strings.Replace(text, "%s", b.String(), 1)
+}
+
+// A querier reads, inside a transaction or outside of any.
+type querier interface {
+	query(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+	rows(ctx context.Context, text, shape string, args []any) (*sql.Rows, error)
+}
+
+// each calls fn for every row.
+func each(rows *sql.Rows, err error, fn func(*sql.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// one scans the only row; survey.ErrNotFound when there is none.
+func one(ctx context.Context, q querier, text string, args []any, dest ...any) error {
+	found := false
+	rows, err := q.query(ctx, text, args...)
+	err = each(rows, err, func(rows *sql.Rows) error {
+		if found {
+			return nil
+		}
+		found = true
+		return rows.Scan(dest...)
+	})
+	if err == nil && !found {
+		return survey.ErrNotFound
+	}
+	return err
+}
+
+// in runs a SELECT … IN (%s) for any number of values, in portions, and calls fn for every row.
+func in(ctx context.Context, q querier, text string, values []string, fn func(*sql.Rows) error) error {
+	for len(values) > 0 {
+		n := min(len(values), 128)
+		size := ladderUp(n)
+		args := make([]any, size)
+		for i := range args {
+			args[i] = values[min(i, n-1)] // filled up with the last: a list may hold it twice
+		}
+		rows, err := q.rows(ctx, text, "t", args)
+		if err := each(rows, err, fn); err != nil {
+			return err
+		}
+		values = values[n:]
+	}
+	return nil
+}
+
+// A reader runs queries outside of transactions, each prepared once.
+type reader struct {
+	db       *sql.DB
+	postgres bool
+	mu       sync.Mutex
+	stmts    map[shaped]*sql.Stmt // guarded by mu
+}
+
+// A shaped is a statement for a number of rows; 0 for a text without %s.
+type shaped struct {
+	text string
+	rows int
+}
+
+func (r *reader) stmt(ctx context.Context, key shaped, shape string) (*sql.Stmt, error) {
+	r.mu.Lock()
+	st, ok := r.stmts[key]
+	r.mu.Unlock()
+	if ok {
+		return st, nil
+	}
+	text := key.text
+	if key.rows > 0 {
+		text = expand(text, shape, key.rows, r.postgres)
+	}
+	st, err := r.db.PrepareContext(ctx, text) // not under mu: a database that hangs must hold up its callers only
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if other, ok := r.stmts[key]; ok { // another was faster
+		return other, st.Close() //nolint:sqlclosecheck // of one that is not used
+	}
+	if r.stmts == nil {
+		r.stmts = map[shaped]*sql.Stmt{}
+	}
+	r.stmts[key] = st
+	return st, nil
+}
+
+func (r *reader) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	cleanArgs(args)
+	st, err := r.stmt(ctx, shaped{text: text}, "") //nolint:sqlclosecheck // kept for the next call
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+func (r *reader) rows(ctx context.Context, text, shape string, args []any) (*sql.Rows, error) {
+	cleanArgs(args)
+	st, err := r.stmt(ctx, shaped{text, len(args) / len(shape)}, shape) //nolint:sqlclosecheck // kept for the next call
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+// cleanArgs makes what is looked for the same as what is kept. An id may come from anybody's URL.
+func cleanArgs(args []any) {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			if cleaned := clean(text); cleaned != text {
+				args[i] = cleaned
+			}
+		}
+	}
+}
+
+func (r *reader) row(ctx context.Context, text string, args []any, dest ...any) error {
+	return one(ctx, r, text, args, dest...)
+}
+
+func (r *reader) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, st := range r.stmts {
+		_ = st.Close()
+	}
+	r.stmts = nil
+}
+
+// A tx is the writer's connection inside a transaction.
+type tx struct {
+	conn    *sql.Conn
+	dialect dialect
+	stmts   map[shaped]*sql.Stmt
+	buffer  []any
+	fresh   kept // of this transaction
+	kept    kept // of those before
+	wrote   bool // this transaction wrote both
+}
+
+func (t *tx) stmt(ctx context.Context, key shaped, shape string) (*sql.Stmt, error) {
+	if st, ok := t.stmts[key]; ok {
+		return st, nil
+	}
+	text := key.text
+	if key.rows > 0 {
+		text = expand(text, shape, key.rows, t.dialect.postgres)
+	}
+	st, err := t.conn.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	t.stmts[key] = st
+	return st, nil
+}
+
+func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	cleanArgs(args)
+	st, err := t.stmt(ctx, shaped{text: text}, "")
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+func (t *tx) rows(ctx context.Context, text, shape string, args []any) (*sql.Rows, error) {
+	cleanArgs(args)
+	st, err := t.stmt(ctx, shaped{text, len(args) / len(shape)}, shape)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+// exec gives the number of rows that changed.
+func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	cleanArgs(args)
+	st, err := t.stmt(ctx, shaped{text: text}, "") //nolint:sqlclosecheck // kept for the next call
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// insert runs a multi-row statement for the rows 0 to n-1, in portions; add appends the values of row i, one for
+// each byte of shape. short, when not nil, is called for a portion of which not every row was taken.
+func (t *tx) insert(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, short func(from, to int, taken int64) error) error {
+	for from := 0; from < n; {
+		to := from + ladder(n-from)
+		args := t.buffer[:0]
+		for i := from; i < to; i++ {
+			args = add(args, i)
+		}
+		t.buffer = args
+		st, err := t.stmt(ctx, shaped{text, to - from}, shape)
+		if err != nil {
+			return err
+		}
+		res, err := st.ExecContext(ctx, args...)
+		clear(args)
+		if err != nil {
+			return err
+		}
+		if short != nil {
+			taken, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			if taken < int64(to-from) {
+				if err := short(from, to, taken); err != nil {
+					return err
+				}
+			}
+		}
+		from = to
+	}
+	return nil
+}
+
+// insertReturning is insert for statements that answer with rows.
+func (t *tx) insertReturning(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, fn func(*sql.Rows) error) error {
+	for from := 0; from < n; {
+		to := from + ladder(n-from)
+		args := t.buffer[:0]
+		for i := from; i < to; i++ {
+			args = add(args, i)
+		}
+		t.buffer = args
+		rows, err := t.rows(ctx, text, shape, args)
+		if err := each(rows, err, fn); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// notFound turns a change of no row into survey.ErrNotFound.
+func notFound(n int64, err error) error {
+	if err == nil && n == 0 {
+		return survey.ErrNotFound
+	}
+	return err
+}
+
+// protect turns a panic of a caller's function into an error: the writer serves others too.
+func protect(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.Join(err, fmt.Errorf("panic: %v", p))
+		}
+	}()
+	return fn()
+}

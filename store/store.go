@@ -1,0 +1,277 @@
+// Package store keeps everything in SQLite or in PostgreSQL, by one SQL text for both (docs/adr has the dialect).
+//
+// Every change goes through a writer that merges all that wait into one transaction: many callers share one fsync.
+// A method that changes something returns after its commit is on disk. When the context of a caller ends before,
+// the caller gets ctx.Err(), and the change may or may not happen.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/odziv/odziv/survey"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrClosed says that the store was closed.
+var ErrClosed = errors.New("store is closed")
+
+// A Config says where the data is.
+type Config struct {
+	URL     string           // postgres://… ; "" is the SQLite file odziv.db in Dir
+	Dir     string           // directory of the SQLite file, made when missing
+	Log     *slog.Logger     // nil: no log
+	Now     func() time.Time // nil: time.Now
+	Writers int              // connections that write to PostgreSQL; 0 is 1. SQLite has always one
+}
+
+// A Store is the truth about every send. Safe for concurrent use.
+type Store struct {
+	db      *sql.DB
+	dialect dialect
+	log     *slog.Logger
+	now     func() time.Time
+	ids     survey.IDSource
+	reader  reader
+	plans   memo[[]survey.Step]
+	docs    memo[doc]
+
+	queue   chan *job
+	writers sync.WaitGroup
+	mu      sync.RWMutex
+	closed  bool // guarded by mu
+}
+
+// A dialect is all in which the two databases differ.
+type dialect struct {
+	postgres bool
+	begin    string
+	lock     string        // end of a SELECT of rows that will be changed
+	skip     string        // the same, passing over rows that another has locked
+	timeout  time.Duration // of one transaction; 0 = none
+}
+
+// Open connects, brings the tables up to date and starts the writer.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{log: cfg.Log, now: cfg.Now, queue: make(chan *job, queueLength)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	var err error
+	writers := 1
+	if cfg.URL == "" {
+		s.db, err = openSQLite(cfg.Dir)
+		s.dialect = dialect{begin: "BEGIN IMMEDIATE"}
+	} else {
+		writers = max(1, cfg.Writers)
+		s.db, err = openPostgres(cfg.URL, writers)
+		s.dialect = dialect{
+			postgres: true, begin: "BEGIN", lock: " FOR UPDATE", skip: " FOR UPDATE SKIP LOCKED", timeout: 30 * time.Second,
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.reader = reader{db: s.db, postgres: s.dialect.postgres}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate: %w", err), s.db.Close())
+	}
+	if _, err := s.db.ExecContext(ctx, healContacts, 2*contactsKept*writers); err != nil {
+		return nil, errors.Join(fmt.Errorf("heal contacts: %w", err), s.db.Close())
+	}
+	for range writers {
+		w := &writer{store: s, kept: kept{contacts: map[string]contact{}}}
+		if err := w.connect(ctx); err != nil {
+			close(s.queue)
+			s.writers.Wait()
+			return nil, errors.Join(err, s.db.Close())
+		}
+		s.writers.Go(w.run)
+	}
+	return s, nil
+}
+
+func openSQLite(dir string) (*sql.DB, error) {
+	if dir == "" {
+		dir = "."
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "odziv.db")
+	// The file holds addresses of people: made here, so that only its owner can read it.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own directory
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	// The path is escaped for an SQLite URI: "?" and "#" would end it.
+	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
+	db, err := sql.Open("sqlite", "file:"+escaped+
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)"+
+		"&_pragma=temp_store(memory)&_pragma=cache_size(-8192)&_pragma=wal_autocheckpoint(4000)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(5) // the writer and four readers
+	db.SetMaxIdleConns(5)
+	return db, nil
+}
+
+func openPostgres(url string, writers int) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err // pgx leaves the password out
+	}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "odziv"
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 5 * time.Second
+	}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(writers + 8)
+	db.SetMaxIdleConns(writers + 8)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db, nil
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	name, opts := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if s.dialect.postgres {
+		name = goose.DialectPostgres
+		var schema string
+		if err := s.db.QueryRowContext(ctx, `SELECT current_schema()`).Scan(&schema); err != nil {
+			return err
+		}
+		h := fnv.New32a() // one lock a schema: two of them have nothing to wait for
+		_, _ = h.Write([]byte("odziv " + schema))
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(int64(h.Sum32())), lock.WithLockTimeout(1, 60))
+		if err != nil {
+			return err
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(name, s.db, files, opts...)
+	if err != nil {
+		return err
+	}
+	done, err := p.Up(ctx)
+	for _, m := range done {
+		s.log.InfoContext(ctx, "migrated", "version", m.Source.Version, "duration", m.Duration)
+	}
+	return err
+}
+
+// Close refuses new work, waits until the writer has written what waits, and closes the database. A second Close
+// does nothing.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.queue)
+	s.mu.Unlock()
+	s.writers.Wait()
+	s.reader.close()
+	return s.db.Close()
+}
+
+// Ping asks the database for an answer.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return s.reader.row(ctx, `SELECT 1`, nil, &one)
+}
+
+const (
+	selectSetting = `SELECT value FROM settings WHERE name = $1`
+	insertSetting = `INSERT INTO settings (name, value, at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
+)
+
+// Secret gives 32 random bytes that are made when the name is first asked for, and are the same ever after for
+// every process of this database.
+func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
+	var value []byte
+	err := s.reader.row(ctx, selectSetting, []any{"secret." + name}, &value)
+	if err == nil || !errors.Is(err, survey.ErrNotFound) {
+		return value, err
+	}
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh) // never fails: crypto/rand ends the program instead
+	err = s.other(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.exec(ctx, insertSetting, "secret."+name, fresh, micros(s.now())); err != nil {
+			return err
+		}
+		return one(ctx, t, selectSetting, []any{"secret." + name}, &value)
+	})
+	if err != nil {
+		return nil, err // value may still be written to
+	}
+	return value, nil
+}
+
+// micros is a time as it is stored; moment is its inverse.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// stored is a time as it will be read back.
+func stored(t time.Time) time.Time { return moment(micros(t)) }
+
+// clean makes a text of foreign origin storable: PostgreSQL takes neither invalid UTF-8 nor NUL.
+func clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// page bounds a limit that a caller asked for.
+func page(limit int) int {
+	if limit <= 0 {
+		return 50
+	}
+	return min(limit, 1000)
+}

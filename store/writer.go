@@ -1,0 +1,302 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+const (
+	queueLength = 1024  // jobs that wait before callers do
+	groupRows   = 10000 // rows after which a group is full
+	groupJobs   = 1024
+	flushAfter  = 100 * time.Millisecond // without work, until contacts are written
+)
+
+// A kind of job: those of one kind are merged into common statements.
+type kind int
+
+const (
+	acceptJob kind = iota
+	applyJob
+	takeJob
+	putInboundJob
+	doneInboundJob
+	otherJob
+	contactsJob
+	kinds
+)
+
+// A job is one change that waits for the writer.
+type job struct {
+	kind kind
+	rows int             // about how many rows it writes
+	gone <-chan struct{} // closed when the caller no longer waits
+	work any             // *acceptWork, *applyWork, …
+	err  error
+	done chan struct{}
+}
+
+// do hands a job to the writer and waits for its commit.
+func (s *Store) do(ctx context.Context, k kind, rows int, work any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{kind: k, rows: rows, gone: ctx.Done(), work: work, done: make(chan struct{})}
+	if err := s.enqueue(ctx, j); err != nil {
+		return err
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) enqueue(ctx context.Context, j *job) error {
+	s.mu.RLock() // held while it waits for room: Close waits, and the writer goes on
+	defer s.mu.RUnlock()
+	if s.closed {
+		return ErrClosed
+	}
+	select {
+	case s.queue <- j:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// other runs fn in the writer's transaction, behind a savepoint. fn may run more than once.
+func (s *Store) other(ctx context.Context, fn func(context.Context, *tx) error) error {
+	return s.do(ctx, otherJob, 1, fn)
+}
+
+// A writer owns one connection.
+type writer struct {
+	store *Store
+	tx    *tx // nil: not connected
+	kept  kept
+}
+
+func (w *writer) connect(ctx context.Context) error {
+	conn, err := w.store.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if w.store.dialect.postgres {
+		// Law 1: a commit that is answered is on disk, whatever the server's default is.
+		var mode string
+		err := conn.QueryRowContext(ctx, `SELECT current_setting('synchronous_commit')`).Scan(&mode)
+		if err == nil && mode == "off" {
+			_, err = conn.ExecContext(ctx, `SET synchronous_commit TO on`)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("connect: %w", err), conn.Close())
+		}
+	}
+	w.tx = &tx{conn: conn, dialect: w.store.dialect, stmts: map[shaped]*sql.Stmt{}}
+	return nil
+}
+
+// disconnect gives the connection up; discard also closes it for everybody.
+func (w *writer) disconnect(discard bool) {
+	if w.tx == nil {
+		return
+	}
+	for _, st := range w.tx.stmts {
+		_ = st.Close()
+	}
+	if discard {
+		_ = w.tx.conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	_ = w.tx.conn.Close()
+	w.tx = nil
+}
+
+// run writes group after group until the queue is closed and empty.
+func (w *writer) run() {
+	defer w.disconnect(false)
+	idle := time.NewTimer(flushAfter)
+	defer idle.Stop()
+	for {
+		select {
+		case first, ok := <-w.store.queue:
+			if !ok {
+				w.flush()
+				return
+			}
+			w.write(w.drain(first))
+			idle.Reset(flushAfter)
+		case <-idle.C:
+			w.flush()
+		}
+	}
+}
+
+// drain gives a job and those that wait behind it.
+func (w *writer) drain(first *job) []*job {
+	group, rows := []*job{first}, first.rows
+	for rows < groupRows && len(group) < groupJobs {
+		select {
+		case j, ok := <-w.store.queue:
+			if !ok {
+				return group
+			}
+			group, rows = append(group, j), rows+j.rows
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// flush writes the contacts that were kept back. A fault is no caller's: they are tried again with the next ones.
+func (w *writer) flush() {
+	if len(w.kept.contacts) == 0 {
+		return
+	}
+	ctx := context.Background()
+	if _, err := w.commit(ctx, []*job{{kind: contactsJob}}); err != nil {
+		w.store.log.WarnContext(ctx, "contacts not written", "contacts", len(w.kept.contacts), "error", err)
+	}
+}
+
+// write commits a group, or else each of its jobs alone, and releases the callers.
+func (w *writer) write(group []*job) {
+	ctx := context.Background() // a group belongs to no caller
+	live := group[:0:0]
+	for _, j := range group {
+		select {
+		case <-j.gone: // nobody waits for it
+			j.err = context.Canceled
+			close(j.done)
+		default:
+			live = append(live, j)
+		}
+	}
+	retry, err := w.commit(ctx, live)
+	if err != nil && retry && len(live) > 1 {
+		w.store.log.WarnContext(ctx, "merged transaction failed, trying its parts alone", "parts", len(live), "error", err)
+		for _, j := range live {
+			j.err = nil
+			if _, err := w.commit(ctx, []*job{j}); err != nil {
+				j.err = err
+			}
+			close(j.done)
+		}
+		return
+	}
+	for _, j := range live {
+		if err != nil {
+			j.err = err
+		}
+		close(j.done)
+	}
+}
+
+// commit runs the jobs in one transaction. retry says that the connection is well and that the fault may be of one
+// job only.
+func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error) {
+	if len(jobs) == 0 {
+		return false, nil
+	}
+	if t := w.store.dialect.timeout; t > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t)
+		defer cancel()
+	}
+	if w.tx == nil {
+		if err := w.connect(ctx); err != nil {
+			return false, err
+		}
+	}
+	w.tx.fresh, w.tx.kept, w.tx.wrote = kept{contacts: map[string]contact{}}, w.kept, false
+	if _, err := w.tx.conn.ExecContext(ctx, w.store.dialect.begin); err != nil {
+		w.disconnect(true)
+		return false, fmt.Errorf("begin: %w", err)
+	}
+	var by [kinds][]*job
+	for _, j := range jobs {
+		by[j.kind] = append(by[j.kind], j)
+	}
+	for k, jobs := range by {
+		if len(jobs) == 0 {
+			continue
+		}
+		if err := w.merge(ctx, kind(k), jobs); err != nil {
+			return w.rollback(ctx), err
+		}
+	}
+	if _, err := w.tx.conn.ExecContext(ctx, `COMMIT`); err != nil {
+		return w.rollback(ctx), fmt.Errorf("commit: %w", err)
+	}
+	if w.tx.wrote {
+		w.kept = kept{contacts: map[string]contact{}}
+	} else {
+		maps.Copy(w.kept.contacts, w.tx.fresh.contacts)
+		w.kept.sends += w.tx.fresh.sends
+	}
+	return false, nil
+}
+
+// rollback reports whether the connection is still good.
+func (w *writer) rollback(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if _, err := w.tx.conn.ExecContext(ctx, `ROLLBACK`); err != nil {
+		w.store.log.WarnContext(ctx, "writer lost its connection", "error", err)
+		w.disconnect(true)
+		return false
+	}
+	return true
+}
+
+// merge runs the jobs of one kind. Its error is of the whole transaction; a job's own goes into the job.
+func (w *writer) merge(ctx context.Context, k kind, jobs []*job) error {
+	switch k {
+	case acceptJob:
+		return w.store.runAccept(ctx, w.tx, jobs)
+	case applyJob:
+		return w.store.runApply(ctx, w.tx, jobs)
+	case takeJob:
+		return w.store.runTake(ctx, w.tx, jobs)
+	case putInboundJob:
+		return w.store.runPutInbound(ctx, w.tx, jobs)
+	case doneInboundJob:
+		return w.store.runDoneInbound(ctx, w.tx, jobs)
+	case contactsJob:
+		return writeContacts(ctx, w.tx)
+	case otherJob, kinds:
+	}
+	for _, j := range jobs {
+		if err := w.alone(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alone runs one job of its own statements: its fault undoes it and nothing else.
+func (w *writer) alone(ctx context.Context, j *job) error {
+	fn, ok := j.work.(func(context.Context, *tx) error)
+	if !ok {
+		return fmt.Errorf("unknown work %T", j.work)
+	}
+	if _, err := w.tx.exec(ctx, `SAVEPOINT alone`); err != nil {
+		return err
+	}
+	j.err = protect(func() error { return fn(ctx, w.tx) })
+	if j.err != nil {
+		if _, err := w.tx.conn.ExecContext(ctx, `ROLLBACK TO SAVEPOINT alone`); err != nil {
+			return errors.Join(j.err, err)
+		}
+	}
+	_, err := w.tx.conn.ExecContext(ctx, `RELEASE SAVEPOINT alone`)
+	return err
+}
