@@ -1,0 +1,234 @@
+// Package dispatch decides when and how often: it feeds what is due from the store to asynq, lane by lane and no faster than each
+// sender's rate, makes the attempts, and takes what came in into the conversations.
+//
+// The store is the truth, Redis is the engine: asynq holds only what is being executed, a batch of references a task, and may
+// be emptied at any moment. A reference that was lost is due again when its lease ends.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/odziv/odziv/channels"
+	"github.com/odziv/odziv/survey"
+	"github.com/odziv/odziv/templates"
+)
+
+// A Feed gives what is due.
+type Feed interface {
+	DueLanes(ctx context.Context, now time.Time) ([]string, error)
+	Due(ctx context.Context, lane string, now time.Time, limit int) ([]survey.Ref, error)
+	Take(ctx context.Context, lane string, refs []survey.Ref, lease time.Time) ([]survey.Ref, error)
+	TakeInbound(ctx context.Context, now, lease time.Time, limit int) ([]string, error)
+}
+
+// Sends are read and changed here.
+type Sends interface {
+	Load(ctx context.Context, refs []survey.Ref) ([]survey.State, error)
+	LastInvited(ctx context.Context, mode survey.Mode, addresses []string) (map[string]time.Time, error)
+	Apply(ctx context.Context, sendID string, fn func(*survey.State) error) (survey.State, error)
+}
+
+// An Inbox keeps what came in until it is understood.
+type Inbox interface {
+	Inbound(ctx context.Context, ids []string) ([]survey.Inbound, error)
+	DoneInbound(ctx context.Context, ids []string, result string) error
+	SendOfThread(ctx context.Context, mode survey.Mode, channel survey.Channel, address string) (string, error)
+	SendOfAttempt(ctx context.Context, attemptID string) (string, error)
+	SendOfProviderID(ctx context.Context, sender, providerID string) (sendID, attemptID string, err error)
+}
+
+// A Suppressor keeps addresses of people who left without a thread of ours.
+type Suppressor interface {
+	Suppress(ctx context.Context, s survey.Suppression) error
+}
+
+// A Renderer makes the words of a message.
+type Renderer interface {
+	Render(ctx context.Context, r templates.Request) (templates.Rendered, error)
+}
+
+// A Sender is a configured identity of a channel.
+type Sender struct {
+	Name        string
+	Channel     survey.Channel
+	Driver      string
+	Via         channels.Channel
+	Sandbox     bool // reaches no real provider
+	Rates       []Rate
+	Concurrency int           // attempts at once in this process; 0 = 16
+	Timeout     time.Duration // of one attempt; 0 = 30 s
+}
+
+// A Rate is at most N messages in any window of Per.
+type Rate struct {
+	N   int
+	Per time.Duration
+}
+
+// Config says how to dispatch. Zero durations take their defaults.
+type Config struct {
+	Feed       Feed
+	Sends      Sends
+	Inbox      Inbox
+	Suppressor Suppressor
+	Renderer   Renderer
+	Surveys    map[string]survey.Survey
+	Brand      templates.Brand
+	Links      *templates.Links
+	PublicURL  string
+	Policy     survey.Policy
+	Senders    map[string]Sender
+	Redis      redis.UniversalClient
+	Lease      time.Duration // after which work that nobody finished is due again; 60 s
+	Poll       time.Duration // between looks at the store without a wake; 250 ms
+	Drain      time.Duration // how long work under way may take to end; 30 s
+	Log        *slog.Logger
+	Now        func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Lease == 0 {
+		c.Lease = time.Minute
+	}
+	if c.Poll == 0 {
+		c.Poll = 250 * time.Millisecond
+	}
+	if c.Drain == 0 {
+		c.Drain = 30 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	for name, s := range c.Senders {
+		if s.Via == nil {
+			return fmt.Errorf("sender %s has no driver", name)
+		}
+	}
+	if c.Feed == nil || c.Sends == nil || c.Inbox == nil || c.Renderer == nil || c.Redis == nil || c.Log == nil {
+		return errors.New("dispatch: a part is missing")
+	}
+	return nil
+}
+
+const inboxQueue = "inbox"
+
+func laneQueue(lane string) string { return "lane-" + lane }
+
+// A Dispatcher feeds and works. Make one with New, then Start and Shutdown once each.
+type Dispatcher struct {
+	cfg     Config
+	ids     survey.IDSource
+	client  *asynq.Client
+	servers []*asynq.Server
+	pace    *pacer
+	wake    chan struct{}
+	slots   map[string]chan struct{} // by lane: attempts at once
+	paused  sync.Map                 // lane → time.Time until which it rests
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// New makes a dispatcher that has not begun.
+func New(cfg Config) (*Dispatcher, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	d := &Dispatcher{
+		cfg:    cfg,
+		client: asynq.NewClientFromRedisClient(cfg.Redis),
+		pace:   &pacer{rdb: cfg.Redis},
+		wake:   make(chan struct{}, 1),
+		slots:  make(map[string]chan struct{}, len(cfg.Senders)),
+	}
+	for name, s := range cfg.Senders {
+		n := s.Concurrency
+		if n <= 0 {
+			n = 16
+		}
+		d.slots[name] = make(chan struct{}, n)
+		d.servers = append(d.servers, d.server(laneQueue(name), tasksAtOnce))
+	}
+	d.servers = append(d.servers, d.server(inboxQueue, tasksAtOnce))
+	return d, nil
+}
+
+// tasksAtOnce of one lane: while one waits for its slowest attempt another fills the slots.
+const tasksAtOnce = 3
+
+func (d *Dispatcher) server(queue string, concurrency int) *asynq.Server {
+	return asynq.NewServerFromRedisClient(d.cfg.Redis, asynq.Config{
+		Concurrency:              concurrency,
+		Queues:                   map[string]int{queue: 1},
+		TaskCheckInterval:        20 * time.Millisecond,
+		DelayedTaskCheckInterval: time.Second,
+		ShutdownTimeout:          d.cfg.Drain,
+		Logger:                   asynqLog{d.cfg.Log},
+		LogLevel:                 asynq.WarnLevel,
+	})
+}
+
+// Start begins to feed and to work.
+func (d *Dispatcher) Start(ctx context.Context) error {
+	mux := asynq.NewServeMux()
+	mux.HandleFunc(taskDeliver, d.deliver)
+	mux.HandleFunc(taskUnderstand, d.understand)
+	for i, s := range d.servers {
+		if err := s.Start(mux); err != nil {
+			for _, started := range d.servers[:i] {
+				started.Shutdown()
+			}
+			return fmt.Errorf("start queue: %w", err)
+		}
+	}
+	ctx, d.stop = context.WithCancel(ctx)
+	d.done.Go(func() { d.feed(ctx) })
+	return nil
+}
+
+// Wake makes the feeder look at once. It never blocks.
+func (d *Dispatcher) Wake() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Shutdown stops feeding, waits for work under way up to Config.Drain, and puts the rest back.
+func (d *Dispatcher) Shutdown() {
+	if d.stop == nil {
+		return
+	}
+	d.stop()
+	d.done.Wait()
+	var wg sync.WaitGroup
+	for _, s := range d.servers {
+		wg.Go(s.Shutdown)
+	}
+	wg.Wait()
+}
+
+// asynqLog hands asynq's own words to slog.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) say(level slog.Level, args []any) {
+	l.log.Log(context.Background(), level, "asynq", "detail", fmt.Sprint(args...))
+}
+func (l asynqLog) Debug(args ...any) { l.say(slog.LevelDebug, args) }
+func (l asynqLog) Info(args ...any)  { l.say(slog.LevelInfo, args) }
+func (l asynqLog) Warn(args ...any)  { l.say(slog.LevelWarn, args) }
+func (l asynqLog) Error(args ...any) { l.say(slog.LevelError, args) }
+func (l asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }

@@ -1,0 +1,226 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/odziv/odziv/channels"
+	"github.com/odziv/odziv/survey"
+)
+
+// What became of a raw callback.
+const (
+	inboundOK         = "ok"
+	inboundIgnored    = "ignored"
+	inboundUnreadable = "unreadable"
+)
+
+// errEarly: a receipt may be faster than the provider's answer to the very message that it is about.
+var errEarly = errors.New("no message of that provider id yet")
+
+// readersAtOnce of one batch of callbacks: each waits for a commit that they share.
+const readersAtOnce = 32
+
+// understand takes raw callbacks into the sends that they are about. Running it twice changes nothing: replies carry their raw record's
+// id and status only rises. What one person said is taken in one after the other, everything else at once.
+func (d *Dispatcher) understand(ctx context.Context, t *asynq.Task) error {
+	var p understandPayload
+	if err := json.Unmarshal(t.Payload(), &p); err != nil {
+		return fmt.Errorf("decode %s: %w: %w", t.Type(), err, asynq.SkipRetry)
+	}
+	raw, err := d.cfg.Inbox.Inbound(ctx, p.IDs)
+	if err != nil {
+		return fmt.Errorf("load inbox: %w", err)
+	}
+	var mu sync.Mutex
+	done := make(map[string][]string)
+	var group errgroup.Group
+	group.SetLimit(readersAtOnce)
+	for _, calls := range d.decode(raw) {
+		group.Go(func() error {
+			for _, c := range calls {
+				result, err := d.take(ctx, c)
+				if err != nil {
+					d.cfg.Log.WarnContext(ctx, "inbound not understood, looked at again", "inbound_id", c.in.ID, "sender", c.in.Sender, "error", err)
+					return nil // it and what came after it are due again when their lease ends
+				}
+				mu.Lock()
+				done[result] = append(done[result], c.in.ID)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()                                                                // never an error
+	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // it is taken in
+	defer cancel()
+	for result, ids := range done {
+		if err := d.cfg.Inbox.DoneInbound(keep, ids, result); err != nil {
+			return fmt.Errorf("close inbox: %w", err)
+		}
+	}
+	if len(done[inboundOK]) > 0 {
+		d.Wake() // what is said next
+	}
+	return nil
+}
+
+// A call is one raw callback and what it says.
+type call struct {
+	in      *survey.Inbound
+	sender  Sender
+	updates []channels.Update
+	result  string // when there is nothing to take in
+}
+
+// decode reads raw callbacks and keeps together, in their order, those of one person.
+func (d *Dispatcher) decode(raw []survey.Inbound) map[string][]call {
+	groups := make(map[string][]call)
+	for i := range raw {
+		c := call{in: &raw[i]}
+		key := c.in.ID
+		sender, known := d.cfg.Senders[c.in.Sender]
+		rcv, reads := sender.Via.(channels.Receiver)
+		if !known || !reads {
+			c.result = inboundIgnored
+			groups[key] = append(groups[key], c)
+			continue
+		}
+		c.sender = sender
+		var err error
+		c.updates, err = rcv.Read(channels.Callback{URL: c.in.URL, Endpoint: c.in.Endpoint, Header: c.in.Header, Body: c.in.Body})
+		switch {
+		case err != nil:
+			c.result = inboundUnreadable // its raw bytes stay for a person to look at
+		case len(c.updates) == 0:
+			c.result = inboundIgnored
+		case c.updates[0].From != "":
+			key = c.in.Sender + " " + c.updates[0].From
+		}
+		groups[key] = append(groups[key], c)
+	}
+	return groups
+}
+
+// take takes one callback in. An error means that it shall be looked at again.
+func (d *Dispatcher) take(ctx context.Context, c call) (result string, err error) {
+	if c.result != "" {
+		return c.result, nil
+	}
+	result = inboundIgnored
+	for _, u := range c.updates {
+		known, err := d.update(ctx, c.sender, c.in, u)
+		if err != nil {
+			return "", err
+		}
+		if known {
+			result = inboundOK
+		}
+	}
+	return result, nil
+}
+
+// update takes one update in. Known is false when it is about nothing of ours.
+func (d *Dispatcher) update(ctx context.Context, sender Sender, in *survey.Inbound, u channels.Update) (known bool, err error) {
+	switch u.Type {
+	case channels.StatusUpdate:
+		return d.report(ctx, sender, in, u)
+	case channels.ReplyUpdate, channels.OptOutUpdate, channels.OptInUpdate:
+		return d.hear(ctx, sender, in, u)
+	default:
+		return false, nil
+	}
+}
+
+func (d *Dispatcher) report(ctx context.Context, sender Sender, in *survey.Inbound, u channels.Update) (known bool, err error) {
+	sendID, attemptID := "", u.AttemptID
+	if attemptID != "" {
+		sendID, err = d.cfg.Inbox.SendOfAttempt(ctx, attemptID)
+	} else {
+		sendID, attemptID, err = d.cfg.Inbox.SendOfProviderID(ctx, sender.Name, u.ProviderID)
+	}
+	if errors.Is(err, survey.ErrNotFound) {
+		if u.AttemptID == "" && d.cfg.Now().Sub(in.At) < 2*d.cfg.Lease {
+			return false, errEarly
+		}
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find attempt: %w", err)
+	}
+	after, err := d.cfg.Sends.Apply(ctx, sendID, func(s *survey.State) error {
+		fault := survey.FaultNone
+		if u.Status == survey.AttemptFailed {
+			fault = u.Fault.String()
+		}
+		return survey.Heard(s, survey.Report{
+			AttemptID: attemptID, ProviderID: u.ProviderID, Status: u.Status, Fault: fault, Code: u.Code, Backoff: backoff(s.Send.Tries), At: u.At,
+		}, d.cfg.Now())
+	})
+	if errors.Is(err, survey.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("record report: %w", err)
+	}
+	if after.Send.Lane != "" {
+		d.Wake()
+	}
+	return true, nil
+}
+
+func (d *Dispatcher) hear(ctx context.Context, sender Sender, in *survey.Inbound, u channels.Update) (known bool, err error) {
+	ch := u.Channel
+	if ch == "" {
+		ch = sender.Channel
+	}
+	sendID := u.SendID
+	if sendID == "" {
+		sendID, err = d.cfg.Inbox.SendOfThread(ctx, in.Mode, ch, u.From)
+	}
+	stop := u.Type == channels.OptOutUpdate || u.Type == channels.ReplyUpdate && u.Button == "" && survey.Command(u.Text) == survey.CmdStop
+	if errors.Is(err, survey.ErrNotFound) {
+		if stop && d.cfg.Suppressor != nil && u.From != "" { // who says STOP out of nowhere is left alone too
+			return true, d.cfg.Suppressor.Suppress(ctx, survey.Suppression{
+				Mode: in.Mode, Channel: ch, Address: u.From, Scope: survey.ScopeAll, Reason: "stop_keyword", Source: sender.Name, At: d.cfg.Now(),
+			})
+		}
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find thread: %w", err)
+	}
+	now := d.cfg.Now()
+	_, err = d.cfg.Sends.Apply(ctx, sendID, func(s *survey.State) error {
+		sv, ok := d.cfg.Surveys[s.Send.Survey]
+		if !ok {
+			return fmt.Errorf("survey %s of send %s is not installed: %w", s.Send.Survey, sendID, survey.ErrNotFound)
+		}
+		r := survey.Reply{InboundID: in.ID, Channel: ch, Sender: sender.Name, Address: u.From, Text: u.Text, Button: u.Button}
+		ids := func(prefix string) string { return d.ids.New(prefix, now) }
+		switch u.Type {
+		case channels.OptOutUpdate:
+			survey.Leave(s, []survey.Channel{ch}, u.From, "stop_keyword", sender.Name, !u.Confirmed, now)
+			return nil
+		case channels.OptInUpdate:
+			survey.Return(s, ch, u.From, now)
+			return nil
+		default:
+			return survey.Hear(s, sv, r, ids, u.Confirmed, now)
+		}
+	})
+	if errors.Is(err, survey.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("take reply in: %w", err)
+	}
+	return true, nil
+}

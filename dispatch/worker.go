@@ -1,0 +1,263 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/odziv/odziv/channels"
+	"github.com/odziv/odziv/survey"
+	"github.com/odziv/odziv/templates"
+)
+
+// deliver makes the attempts of one batch. Running it twice sends once: a claim is exclusive.
+func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
+	var p deliverPayload
+	if err := json.Unmarshal(t.Payload(), &p); err != nil {
+		return fmt.Errorf("decode %s: %w: %w", t.Type(), err, asynq.SkipRetry)
+	}
+	sender, ok := d.cfg.Senders[p.Lane]
+	if !ok {
+		return nil // the feeder closes what waits for it
+	}
+	states, err := d.cfg.Sends.Load(ctx, p.Refs)
+	if err != nil {
+		return fmt.Errorf("load batch of lane %s: %w", p.Lane, err)
+	}
+	invited, err := d.lastInvited(ctx, states)
+	if err != nil {
+		return fmt.Errorf("last invitations: %w", err)
+	}
+	slots := d.slots[p.Lane]
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i := range states {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err() // what is left is due again when the lease ends
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			d.attempt(ctx, sender, &states[i], invited[states[i].Send.ID])
+		})
+	}
+	return nil
+}
+
+// lastInvited finds, by send, when any address of its recipient was last invited.
+func (d *Dispatcher) lastInvited(ctx context.Context, states []survey.State) (map[string]time.Time, error) {
+	found := make(map[string]time.Time)
+	if d.cfg.Policy.Cooldown == 0 {
+		return found, nil
+	}
+	byMode := make(map[survey.Mode][]string)
+	for _, s := range states {
+		r := s.Send.Recipient
+		for _, a := range []string{r.Email, r.Phone, r.ViberID} {
+			if a != "" {
+				byMode[s.Send.Mode] = append(byMode[s.Send.Mode], a)
+			}
+		}
+	}
+	for mode, addresses := range byMode {
+		at, err := d.cfg.Sends.LastInvited(ctx, mode, addresses)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range states {
+			if s.Send.Mode != mode {
+				continue
+			}
+			r := s.Send.Recipient
+			for _, a := range []string{r.Email, r.Phone, r.ViberID} {
+				if t := at[a]; t.After(found[s.Send.ID]) {
+					found[s.Send.ID] = t
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// attempt decides, renders, claims, sends and records one message. Its outcome is logged once, here.
+func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State, invited time.Time) {
+	status, err := d.try(ctx, sender, s, invited)
+	switch {
+	case errors.Is(err, survey.ErrConflict):
+		// another has the send, or it changed: whoever did that recorded why
+	case err != nil && ctx.Err() == nil:
+		d.cfg.Log.WarnContext(ctx, "attempt not recorded, looked at again", "send_id", s.Send.ID, "sender", sender.Name, "error", err)
+	case err == nil:
+		d.cfg.Log.DebugContext(ctx, "attempt made", "send_id", s.Send.ID, "sender", sender.Name, "kind", s.Send.Kind, "outcome", status)
+	}
+}
+
+func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, invited time.Time) (status string, err error) {
+	now, send := d.cfg.Now(), &s.Send
+	epoch := send.Epoch
+	if send.Mode == survey.Test && !sender.Sandbox {
+		// Law 11: the planner cannot make such a send; if one exists all the same it ends here.
+		return "refused", d.apply(ctx, send.ID, func(st *survey.State) error {
+			return survey.Drop(st, sender.Name, epoch, survey.ReasonNoSender, "a test send cannot reach a real provider", now)
+		})
+	}
+	decision := survey.Decide(s, invited, d.cfg.Policy, now)
+	if decision.Verdict != survey.Go {
+		return string(decision.Verdict), d.apply(ctx, send.ID, func(st *survey.State) error {
+			return survey.Settle(st, sender.Name, epoch, decision, now)
+		})
+	}
+	m, extra, err := d.message(ctx, sender, s)
+	if err != nil {
+		return "unrenderable", d.apply(ctx, send.ID, func(st *survey.State) error {
+			return survey.Drop(st, sender.Name, epoch, survey.ReasonRender, err.Error(), now)
+		})
+	}
+	if m.To == "" {
+		return "no address", d.apply(ctx, send.ID, func(st *survey.State) error {
+			return survey.Drop(st, sender.Name, epoch, survey.ReasonNoAddress, "the recipient has no address on "+string(m.Channel), now)
+		})
+	}
+	a := survey.Attempt{
+		ID: m.AttemptID, Kind: send.Kind, Step: send.Step, Channel: m.Channel, Sender: sender.Name, Address: m.To, Segments: 1, Epoch: epoch,
+	}
+	after, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
+		return survey.Claim(st, a, now.Add(d.cfg.Lease), decision, extra, now)
+	})
+	if err != nil {
+		return "", fmt.Errorf("claim: %w", err)
+	}
+	if !has(after, a.ID) {
+		return "not claimed", nil
+	}
+	result := d.send(ctx, sender, m, after.Send.Tries)
+	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // the provider has answered
+	defer cancel()
+	finished, err := d.cfg.Sends.Apply(keep, send.ID, func(st *survey.State) error {
+		return survey.Finish(st, a.ID, result, d.cfg.Now())
+	})
+	if err != nil {
+		return "", fmt.Errorf("finish: %w", err)
+	}
+	if finished.Send.Lane != "" && !finished.Send.DueAt.After(d.cfg.Now()) {
+		d.Wake() // the next step of its plan
+	}
+	if result.Fault == survey.FaultMisconfigured {
+		d.pause(ctx, sender, result.Code)
+	}
+	if result.Fault == survey.FaultNone {
+		return "accepted", nil
+	}
+	return result.Fault, nil
+}
+
+func (d *Dispatcher) apply(ctx context.Context, id string, fn func(*survey.State) error) error {
+	after, err := d.cfg.Sends.Apply(ctx, id, fn)
+	if err == nil && after.Send.Lane != "" && !after.Send.DueAt.After(d.cfg.Now()) {
+		d.Wake()
+	}
+	return err
+}
+
+func has(s survey.State, attemptID string) bool {
+	for _, a := range s.Attempts {
+		if a.ID == attemptID {
+			return true
+		}
+	}
+	return false
+}
+
+// pause lets a sender rest whose credentials or set-up its provider refuses, instead of burning its sends.
+func (d *Dispatcher) pause(ctx context.Context, sender Sender, code string) {
+	d.paused.Store(sender.Name, d.cfg.Now().Add(15*time.Minute))
+	d.cfg.Log.ErrorContext(ctx, "sender paused: its provider refuses it; check its configuration", "sender", sender.Name, "code", code)
+}
+
+// message renders what is due and addresses it.
+func (d *Dispatcher) message(ctx context.Context, sender Sender, s *survey.State) (channels.Message, map[string]any, error) {
+	send := &s.Send
+	sv, ok := d.cfg.Surveys[send.Survey]
+	if !ok {
+		return channels.Message{}, nil, fmt.Errorf("survey %s is not installed", send.Survey)
+	}
+	ch, to := s.Target()
+	links := d.cfg.Links.URLs(send.ID)
+	r, err := d.cfg.Renderer.Render(ctx, templates.Request{
+		Survey: sv, Version: send.SurveyVersion, Kind: send.Kind, Channel: ch, Locale: send.Locale, Links: links,
+		Vars: templates.Vars(*send, d.cfg.Brand, sv, links, s.Response),
+	})
+	if err != nil {
+		return channels.Message{}, nil, fmt.Errorf("render %s for %s: %w", send.Kind, ch, err)
+	}
+	m := channels.Message{
+		AttemptID: d.ids.New(survey.AttemptPrefix, d.cfg.Now()), SendID: send.ID, Kind: send.Kind, Mode: send.Mode, Channel: ch,
+		To: to, ToName: send.Recipient.Name, Subject: r.Subject, Text: r.Text, HTML: r.HTML, Locale: r.Locale, RTL: r.RTL,
+		Links: []string{links.Page},
+	}
+	if ch == survey.Email {
+		m.UnsubscribeURL = links.Unsubscribe
+	}
+	if ch == survey.Viber && asks(send.Kind) {
+		m.Buttons = keys(sv, send)
+	}
+	if d.cfg.PublicURL != "" && !sender.Sandbox {
+		m.StatusURL = d.cfg.PublicURL + "/webhooks/" + sender.Driver + "/" + sender.Name + "/status?attempt=" + m.AttemptID
+	}
+	var extra map[string]any
+	if r.Fallback != "" {
+		extra = map[string]any{"fallback": r.Fallback}
+	}
+	return m, extra, nil
+}
+
+// asks reports whether a message of this kind asks for the score.
+func asks(k survey.Kind) bool {
+	return k == survey.Invitation || k == survey.Reminder || k == survey.Clarify
+}
+
+// keys are the scores under a Viber message.
+func keys(sv survey.Survey, send *survey.Send) []survey.Button {
+	out := make([]survey.Button, 0, sv.Max-sv.Min+1)
+	for n := sv.Min; n <= sv.Max; n++ {
+		out = append(out, survey.Button{Text: survey.Digits(strconv.Itoa(n), send.Locale), Payload: survey.Payload(send.ID, n)})
+	}
+	return out
+}
+
+// send makes the one call to the provider.
+func (d *Dispatcher) send(ctx context.Context, sender Sender, m channels.Message, tries int) survey.Result {
+	limit := sender.Timeout
+	if limit == 0 {
+		limit = 30 * time.Second
+	}
+	// A drain lets the call end: it is cut off by its own limit only.
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	receipt, err := sender.Via.Send(call, m)
+	if err == nil {
+		return survey.Result{ProviderID: receipt.ProviderID, Segments: max(receipt.Segments, 1)}
+	}
+	r := survey.Result{Fault: survey.FaultUnconfirmed, ProviderID: receipt.ProviderID, Backoff: backoff(tries)}
+	var e *channels.Error
+	if errors.As(err, &e) {
+		r.Fault, r.Code, r.RetryAfter = e.Fault.String(), e.Code, e.RetryAfter
+	}
+	return r
+}
+
+// backoff is exponential with full jitter: anything up to 5 s · 2^tries, at most an hour.
+//
+// Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+func backoff(tries int) time.Duration {
+	ceiling := min(5*time.Second<<min(tries, 12), time.Hour)
+	return rand.N(ceiling) + time.Second //nolint:gosec // jitter is no secret
+}
