@@ -1,0 +1,35 @@
+//go:build deps
+
+package odziv
+
+import (
+	_ "github.com/a-h/templ"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/alexedwards/argon2id"
+	_ "github.com/alicebob/miniredis/v2"
+	_ "github.com/chromedp/chromedp"
+	_ "github.com/emersion/go-smtp"
+	_ "github.com/go-json-experiment/json"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/gofiber/fiber/v2"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/hibiken/asynq"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/jhillyerd/enmime/v2"
+	_ "github.com/microcosm-cc/bluemonday"
+	_ "github.com/nyaruka/phonenumbers"
+	_ "github.com/osteele/liquid"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/redis/go-redis/v9"
+	_ "github.com/rogpeppe/go-internal/txtar"
+	_ "github.com/twilio/twilio-go/client"
+	_ "github.com/twilio/twilio-go/rest/api/v2010"
+	_ "github.com/wneessen/go-mail"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/net/idna"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/term"
+	_ "golang.org/x/text/language"
+	_ "modernc.org/sqlite"
+	_ "pgregory.net/rapid"
+)
