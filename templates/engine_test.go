@@ -192,6 +192,9 @@ func TestBombs(t *testing.T) {
 		{"doubling by capture in a loop", "{% for i in (1..60) %}{% capture s %}{{ s }}{{ s }}{% endcapture %}{% endfor %}", "growing"},
 		{"doubling over two names", "{% assign s = 'x' %}{% for i in (1..60) %}{% assign r = s | append: s %}{% assign s = r %}{% endfor %}{{ s }}", ""},
 		{"output", "{% for a in many %}{{ letters }}{% endfor %}", ""},
+		{"output of a few bytes too many", "{% for i in (1..5) %}{{ letters }}{% endfor %}", ""},
+		{"a filter that makes three of one", "{{ wide | url_encode }}", ""},
+		{"one turn too many", "{% for i in (1..1001) %}{% endfor %}", "range"},
 		{"a wide date", "{{ '2026-01-01' | date: '%99999999d' }}{{ letters | append: letters }}", ""},
 		{"a long source", strings.Repeat("x", maxSource+1), "too_long"},
 		{"deep blocks", strings.Repeat("{% if x %}", 60) + strings.Repeat("{% endif %}", 60), "nesting"},
@@ -200,7 +203,7 @@ func TestBombs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
-			_, err := renderText(t, tt.source, map[string]any{"letters": letters, "many": many})
+			_, err := renderText(t, tt.source, map[string]any{"letters": letters, "many": many, "wide": strings.Repeat("š", 30<<10)})
 			var refused *SourceError
 			switch {
 			case tt.code != "" && (!errors.As(err, &refused) || refused.Code != tt.code):

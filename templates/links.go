@@ -70,7 +70,7 @@ func (l *Links) Open(purpose, token string) (sendID string, ok bool) {
 	if len(token) != base64.RawURLEncoding.EncodedLen(len(id)+tagSize) {
 		return "", false
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(raw) != len(id)+tagSize {
 		return "", false
 	}
@@ -83,6 +83,7 @@ func (l *Links) Open(purpose, token string) (sendID string, ok bool) {
 
 func (l *Links) tag(purpose string, id [16]byte) []byte {
 	mac := hmac.New(sha256.New, l.secret)
+	mac.Write([]byte(purpose))
 	mac.Write([]byte{0}) // purposes of any length cannot run into the id
 	mac.Write(id[:])
 	return mac.Sum(nil)[:tagSize]

@@ -36,7 +36,7 @@ func TestLint(t *testing.T) {
 		{"forloop", "{% for z in transaction.attributes %}{{ forloop.indx }}{% endfor %}", []place{{1, 41, 53, bad, "unknown_variable", "Did you mean forloop.index?"}}},
 		{"filter", "{{ brand.name | upcse }}", []place{{1, 17, 22, bad, "unknown_filter", "Did you mean upcase?"}}},
 		{"safe", "{{ brand.name | safe }}", []place{{1, 17, 21, bad, "unknown_filter", "Values are always escaped in HTML."}}},
-		{"tag", "{% asign %}", []place{{1, 1, 12, bad, "unknown_tag", "Did you mean assign?"}}},
+		{"tag", "{% captur %}", []place{{1, 1, 13, bad, "unknown_tag", "Did you mean capture?"}}},
 		{"include", "{% include 'x' %}", []place{{1, 1, 18, bad, "unknown_tag", ""}}},
 		{"second line, after wide letters", "љ\n😀č {{ nam }}", []place{{2, 8, 11, bad, "unknown_variable", ""}}},
 		{"unclosed", "Hi {{ brand.name", []place{{1, 4, 17, bad, "unclosed_variable", "Write }} at its end."}}},

@@ -180,6 +180,7 @@ func TestRenderText(t *testing.T) {
 		{"the date in Persian", survey.Text{Channel: survey.Viber, Locale: "fa", Text: "{{ transaction.date }}"}, "", "\u2068۲۵ آبان ۱۴۰۵\u2069"},
 		{"none left to right", survey.Text{Channel: survey.Viber, Locale: "hr", Text: "Bok {{ contact.name }}, {{ transaction.date }}"}, "Ana", "Bok Ana, 16. studenoga 2026."},
 		{"controls in a name", survey.Text{Channel: survey.Viber, Locale: "fa", Text: "{{ contact.name }}."}, "A\u202e\u2069n\u0000a\u2066", "\u2068Ana\u2069."},
+		{"an override in a name", survey.Text{Channel: survey.Viber, Locale: "hr", Text: "{{ contact.name }}."}, "A\u202en\u2028a\r", "An a."},
 		{"a captured name", survey.Text{Channel: survey.Viber, Locale: "fa", Text: "{% capture x %}«{{ contact.name }}»{% endcapture %}{{ x }}"}, "Ana", "«\u2068Ana\u2069»"},
 		{"a cut captured name", survey.Text{Channel: survey.Viber, Locale: "fa", Text: "{% capture x %}{{ contact.name }}{% endcapture %}{{ x | truncate: 2, '' }}"}, "Ana", "\u2068A\u2069"},
 		{"an SMS without isolates stays GSM-7", survey.Text{Channel: survey.SMS, Locale: "en", Text: "Hi {{ contact.name }}"}, "Ana", "Hi Ana"},
