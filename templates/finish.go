@@ -186,3 +186,14 @@ func fallbackPack(locale string) *Pack {
 	}
 	return p
 }
+
+// linkStart is the place of the first web address in s, −1 without one.
+func linkStart(s string) int {
+	at := -1
+	for _, scheme := range []string{"https://", "http://"} {
+		if i := strings.Index(s, scheme); i >= 0 && (at < 0 || i < at) {
+			at = i
+		}
+	}
+	return at
+}

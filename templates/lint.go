@@ -151,7 +151,7 @@ func (e *Engine) smsRemarks(src survey.Text, o LintOptions) []Remark {
 		return []Remark{r}
 	}
 	// Point at the first guilty character that is in the source itself.
-	at := strings.IndexFunc(src.Text, func(c rune) bool { return septets(c) == 0 })
+	at := strings.IndexFunc(src.Text, func(c rune) bool { return slices.Contains(UCS2Chars(src.Text), c) })
 	if at >= 0 {
 		r.Line, r.Column = position(src.Text, at)
 		r.EndColumn = r.Column + 1

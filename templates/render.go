@@ -405,7 +405,22 @@ func Vars(send survey.Send, brand Brand, sv survey.Survey, links URLs, resp *sur
 	if resp != nil {
 		vars["score"], vars["segment"] = resp.Score, string(resp.Segment)
 	}
-	return vars
+	return absent(vars)
+}
+
+// absent makes empty values nil: in Liquid an empty string is true, and authors write {% if contact.first_name %}.
+func absent(m map[string]any) map[string]any {
+	for k, v := range m {
+		switch v := v.(type) {
+		case string:
+			if v == "" {
+				m[k] = nil
+			}
+		case map[string]any:
+			absent(v)
+		}
+	}
+	return m
 }
 
 // SampleSend is a send as previews and lint show it, with a person of the locale.
