@@ -82,8 +82,7 @@ func (m *memory) revoke(k auth.Key) {
 }
 
 func code(err error) string {
-	var refused *auth.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*auth.Error](err); ok {
 		return refused.Code
 	}
 	return ""

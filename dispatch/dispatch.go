@@ -137,8 +137,9 @@ type Dispatcher struct {
 	slots   map[string]chan struct{} // by lane: attempts at once
 	paused  sync.Map                 // lane → time.Time until which it rests
 
-	stop context.CancelFunc
-	done sync.WaitGroup
+	stop  context.CancelFunc
+	done  sync.WaitGroup // the feeder
+	under sync.WaitGroup // handlers: asynq forgets those whose task has timed out
 }
 
 // New makes a dispatcher that has not begun.
@@ -184,8 +185,8 @@ func (d *Dispatcher) server(queue string, concurrency int) *asynq.Server {
 // Start begins to feed and to work.
 func (d *Dispatcher) Start(ctx context.Context) error {
 	mux := asynq.NewServeMux()
-	mux.HandleFunc(taskDeliver, d.deliver)
-	mux.HandleFunc(taskUnderstand, d.understand)
+	mux.HandleFunc(taskDeliver, d.counted(d.deliver))
+	mux.HandleFunc(taskUnderstand, d.counted(d.understand))
 	for i, s := range d.servers {
 		if err := s.Start(mux); err != nil {
 			for _, started := range d.servers[:i] {
@@ -197,6 +198,15 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 	ctx, d.stop = context.WithCancel(ctx)
 	d.done.Go(func() { d.feed(ctx) })
 	return nil
+}
+
+// counted lets Shutdown wait for a handler.
+func (d *Dispatcher) counted(h asynq.HandlerFunc) asynq.HandlerFunc {
+	return func(ctx context.Context, t *asynq.Task) error {
+		d.under.Add(1)
+		defer d.under.Done()
+		return h(ctx, t)
+	}
 }
 
 // Wake makes the feeder look at once. It never blocks.
@@ -219,6 +229,16 @@ func (d *Dispatcher) Shutdown() {
 		wg.Go(s.Shutdown)
 	}
 	wg.Wait()
+	ended := make(chan struct{})
+	go func() {
+		d.under.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(d.cfg.Drain):
+		d.cfg.Log.Warn("attempts were cut off after the drain time; they are uncertain until their receipts")
+	}
 }
 
 // asynqLog hands asynq's own words to slog.

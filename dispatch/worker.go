@@ -129,6 +129,11 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 	a := survey.Attempt{
 		ID: m.AttemptID, Kind: send.Kind, Step: send.Step, Channel: m.Channel, Sender: sender.Name, Address: m.To, Segments: 1, Epoch: epoch,
 	}
+	if ctx.Err() != nil {
+		return "", ctx.Err() // nothing was claimed: it is due again when the lease ends
+	}
+	// From here on nothing may be cut off: a claim whose commit is not waited for would be an attempt that nobody makes.
+	ctx = context.WithoutCancel(ctx)
 	after, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
 		return survey.Claim(st, a, now.Add(d.cfg.Lease), decision, extra, now)
 	})
@@ -139,9 +144,7 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 		return "not claimed", nil
 	}
 	result := d.send(ctx, sender, m, after.Send.Tries)
-	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // the provider has answered
-	defer cancel()
-	finished, err := d.cfg.Sends.Apply(keep, send.ID, func(st *survey.State) error {
+	finished, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
 		return survey.Finish(st, a.ID, result, d.cfg.Now())
 	})
 	if err != nil {
@@ -239,8 +242,8 @@ func (d *Dispatcher) send(ctx context.Context, sender Sender, m channels.Message
 	if limit == 0 {
 		limit = 30 * time.Second
 	}
-	// A drain lets the call end: it is cut off by its own limit only.
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	// A drain lets the call end: ctx has no end of its own, and the limit is the only one.
+	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	receipt, err := sender.Via.Send(call, m)
 	if err == nil {

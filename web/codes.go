@@ -31,7 +31,7 @@ const (
 	CodeUnreachablePhone  = "unreachable_phone"
 	CodeInvalidTime       = "invalid_time"
 	CodeInvalidDuration   = "invalid_duration"
-	CodeInvalidPassword   = "invalid_password" //nolint:gosec // a code, not a credential
+	CodeInvalidPassword   = "invalid_password"
 	CodeUnknownSurvey     = "unknown_survey"
 	CodeUnknownLocale     = "unknown_locale"
 	CodeUnknownTimezone   = "unknown_timezone"
@@ -63,7 +63,7 @@ type Code struct {
 }
 
 // codes is the table of every code that an answer may carry.
-var codes = []Code{
+var codes = []Code{ //nolint:gochecknoglobals // a table
 	{
 		CodeInvalidJSON, http.StatusBadRequest, "The body is not JSON",
 		"The body, or one line of a batch, could not be read as JSON (RFC 8259). The detail names the byte where reading ended and why: a missing comma or quote, a cut-off body, bytes that are not UTF-8, or nesting deeper than 8 levels.",

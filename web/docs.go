@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 	"github.com/gofiber/fiber/v2"
@@ -20,18 +21,25 @@ import (
 //go:embed docs/reference.html docs/problems.html docs/style.css
 var docsFiles embed.FS
 
-// Docs are the description of the API for programs and the reference for people, both made of one document. They
-// are made once, at start, and load nothing from elsewhere.
-type Docs struct {
+// Docs are the description of the API for programs and the reference for people, both made of one document when
+// they are first asked for. They load nothing from elsewhere.
+type Docs struct{ made func() (*pages, error) }
+
+type pages struct {
 	openapi   []byte
 	reference []byte
 	problems  map[string][]byte // by code with dashes; "" is the list of all
 	style     []byte
 }
 
-// NewDocs makes them of an OpenAPI 3.1 document in YAML. Examples show publicURL as the server.
-func NewDocs(openapi []byte, publicURL string) (*Docs, error) {
-	d := &Docs{problems: make(map[string][]byte)}
+// NewDocs makes them of an OpenAPI 3.1 document in YAML, which has to be a good one: it is part of the program.
+// Examples show publicURL as the server.
+func NewDocs(openapi []byte, publicURL string) *Docs {
+	return &Docs{made: sync.OnceValues(func() (*pages, error) { return newPages(openapi, publicURL) })}
+}
+
+func newPages(openapi []byte, publicURL string) (*pages, error) {
+	d := &pages{problems: make(map[string][]byte)}
 	asJSON, err := yaml.YAMLToJSON(openapi)
 	if err != nil {
 		return nil, fmt.Errorf("read openapi document: %w", err)
@@ -44,7 +52,7 @@ func NewDocs(openapi []byte, publicURL string) (*Docs, error) {
 	if d.style, err = docsFiles.ReadFile("docs/style.css"); err != nil {
 		return nil, fmt.Errorf("read style: %w", err)
 	}
-	pages, err := template.New("").Funcs(template.FuncMap{"prose": prose, "problemPath": ProblemPath, "anchor": anchor}).
+	views, err := template.New("").Funcs(template.FuncMap{"prose": prose, "problemPath": ProblemPath, "anchor": anchor}).
 		ParseFS(docsFiles, "docs/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse pages: %w", err)
@@ -53,19 +61,19 @@ func NewDocs(openapi []byte, publicURL string) (*Docs, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.reference, err = render(pages, "reference.html", ref); err != nil {
+	if d.reference, err = render(views, "reference.html", ref); err != nil {
 		return nil, err
 	}
-	return d, d.renderProblems(pages)
+	return d, d.renderProblems(views)
 }
 
-func (d *Docs) renderProblems(pages *template.Template) (err error) {
-	if d.problems[""], err = render(pages, "problems.html", map[string]any{"All": codes}); err != nil {
+func (d *pages) renderProblems(views *template.Template) (err error) {
+	if d.problems[""], err = render(views, "problems.html", map[string]any{"All": codes}); err != nil {
 		return err
 	}
 	for _, c := range codes {
 		name := strings.ReplaceAll(c.Code, "_", "-")
-		if d.problems[name], err = render(pages, "problems.html", map[string]any{"One": c, "Example": exampleOf(c)}); err != nil {
+		if d.problems[name], err = render(views, "problems.html", map[string]any{"One": c, "Example": exampleOf(c)}); err != nil {
 			return err
 		}
 	}
@@ -80,9 +88,9 @@ func exampleOf(c Code) string {
 	return pretty(p)
 }
 
-func render(pages *template.Template, name string, data any) ([]byte, error) {
+func render(views *template.Template, name string, data any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, data); err != nil {
+	if err := views.ExecuteTemplate(&b, name, data); err != nil {
 		return nil, fmt.Errorf("render %s: %w", name, err)
 	}
 	return b.Bytes(), nil
@@ -90,23 +98,28 @@ func render(pages *template.Template, name string, data any) ([]byte, error) {
 
 // Mount serves /openapi.json, /docs and the pages of problems.
 func (d *Docs) Mount(app fiber.Router) {
-	app.Get("/openapi.json", func(c *fiber.Ctx) error { return static(c, fiber.MIMEApplicationJSON, d.openapi) })
-	app.Get("/docs", func(c *fiber.Ctx) error { return static(c, fiber.MIMETextHTMLCharsetUTF8, d.reference) })
-	app.Get("/docs/style.css", func(c *fiber.Ctx) error { return static(c, "text/css; charset=utf-8", d.style) })
-	app.Get("/docs/problems", func(c *fiber.Ctx) error { return static(c, fiber.MIMETextHTMLCharsetUTF8, d.problems[""]) })
-	app.Get("/docs/problems/:code", func(c *fiber.Ctx) error {
-		page, ok := d.problems[c.Params("code")]
-		if !ok {
-			return fmt.Errorf("%w: no problem has this code", survey.ErrNotFound)
-		}
-		return static(c, fiber.MIMETextHTMLCharsetUTF8, page)
-	})
+	app.Get("/openapi.json", d.serve(fiber.MIMEApplicationJSON, func(_ *fiber.Ctx, p *pages) []byte { return p.openapi }))
+	app.Get("/docs", d.serve(fiber.MIMETextHTMLCharsetUTF8, func(_ *fiber.Ctx, p *pages) []byte { return p.reference }))
+	app.Get("/docs/style.css", d.serve("text/css; charset=utf-8", func(_ *fiber.Ctx, p *pages) []byte { return p.style }))
+	app.Get("/docs/problems/:code?", d.serve(fiber.MIMETextHTMLCharsetUTF8, func(c *fiber.Ctx, p *pages) []byte {
+		return p.problems[c.Params("code")]
+	}))
 }
 
-func static(c *fiber.Ctx, kind string, body []byte) error {
-	c.Set(fiber.HeaderContentType, kind)
-	c.Set(fiber.HeaderCacheControl, "public, max-age=300")
-	return c.Send(body)
+func (d *Docs) serve(kind string, choose func(*fiber.Ctx, *pages) []byte) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		made, err := d.made()
+		if err != nil {
+			return err
+		}
+		body := choose(c, made)
+		if body == nil {
+			return fmt.Errorf("%w: no problem has this code", survey.ErrNotFound)
+		}
+		c.Set(fiber.HeaderContentType, kind)
+		c.Set(fiber.HeaderCacheControl, "public, max-age=300")
+		return c.Send(body)
+	}
 }
 
 // A reference is the document in the order in which people read it.

@@ -19,7 +19,7 @@ const ContentTypeProblem = "application/problem+json"
 // A Problem is the body of every error answer, and the error that a handler returns to give that answer.
 //
 // Source: RFC 9457, section 3.1.
-type Problem struct {
+type Problem struct { //nolint:errname // the word of the RFC
 	Type      string              `json:"type"`
 	Title     string              `json:"title"`
 	Status    int                 `json:"status"`
@@ -87,7 +87,7 @@ func ProblemOf(err error) *Problem {
 		p.RetryAfter, p.Cause = "1", err
 		return p
 	default:
-		p := NewProblem(CodeInternal, "this is a fault of ours; it is in the log under the request id")
+		p := NewProblem(CodeInternal, ours)
 		p.Cause = err
 		return p
 	}
@@ -147,7 +147,7 @@ func httpProblem(err *fiber.Error) *Problem {
 	case http.StatusBadRequest:
 		return NewProblem(CodeBadRequest, err.Message)
 	default:
-		p := NewProblem(CodeInternal, "this is a fault of ours; it is in the log under the request id")
+		p := NewProblem(CodeInternal, ours)
 		p.Cause = err
 		return p
 	}

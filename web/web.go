@@ -116,6 +116,9 @@ func hasPrefix(path string, prefixes []string) bool {
 	return false
 }
 
+// ours is what callers learn of a fault that is not theirs.
+const ours = "this is a fault of ours; it is in the log under the request id"
+
 // around is what every request goes through.
 func (s *server) around(c *fiber.Ctx) (err error) {
 	start := time.Now()
@@ -127,7 +130,7 @@ func (s *server) around(c *fiber.Ctx) (err error) {
 		if v := recover(); v != nil {
 			s.cfg.Log.ErrorContext(ctx, "request panicked", "request_id", id, "route", c.Route().Path,
 				"panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = s.fail(c, NewProblem(CodeInternal, "this is a fault of ours; it is in the log under the request id"))
+			err = s.fail(c, NewProblem(CodeInternal, ours)) //nolint:contextcheck // it is in c
 		}
 		s.secure(c)
 		s.access(ctx, c, id, start)

@@ -58,7 +58,11 @@ func replaySMTP(t *testing.T, file string, f Factory) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
 	receipt, err := channel.Send(ctx, c.message)
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("Send took %s: it waits for what the dialogue does not have", took)
+	}
 	c.check(t, receipt, err, secrets)
 	if err := <-played; err != nil {
 		t.Errorf("dialogue: %v", err)

@@ -233,7 +233,7 @@ func TestFaults(t *testing.T) {
 				if name == "smtp" {
 					m.To, m.Subject = fmt.Sprintf("ana%d@example.hr", n), "Kako je prošlo?"
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
 				_, err := c.Send(ctx, m)
 				cancel()
 				took := p.ByTo()[m.To]

@@ -61,6 +61,7 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 	s.server = gosmtp.NewServer(gosmtp.BackendFunc(s.open))
 	s.server.Domain, s.server.AllowInsecureAuth = "mx.example.net", true
 	s.server.MaxMessageBytes = 10 << 20
+	s.server.EnableSMTPUTF8 = true // offered, so that one can see who asks for it
 	s.server.ErrorLog = quiet{}
 	address := cfg.Listen
 	if address == "" {

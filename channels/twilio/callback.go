@@ -104,7 +104,7 @@ func signedURLs(raw string) []string {
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		return []string{raw, scheme + "://" + host[:i] + tail}
 	}
-	return []string{raw}
+	return []string{raw, scheme + "://" + host + port + tail}
 }
 
 // query is the query of the URL that was called; a broken one is empty.

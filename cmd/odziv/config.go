@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones of brands and recipients, also in an image that has none
@@ -39,12 +40,7 @@ type Config struct {
 
 // Role reports whether this process does the work of that name.
 func (c Config) Role(name string) bool {
-	for _, r := range c.Roles {
-		if r == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Roles, name)
 }
 
 // A Sender is a configured channel identity. Which fields are set depends on the driver.
@@ -110,7 +106,7 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.redacte
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.redacted()) }
 
 // MarshalText redacts.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.redacted()), nil }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.redacted()), nil } //nolint:unparam // encoding.TextMarshaler
 
 func (s Secret) redacted() string {
 	if s == "" {

@@ -29,7 +29,7 @@ func parseDuration(s string) (time.Duration, error) {
 		if err != nil || days > uint64(longest/day) {
 			return 0, bad
 		}
-		total, rest = time.Duration(days)*day, after //nolint:gosec // at most 65,535
+		total, rest = time.Duration(days)*day, after
 		if rest == "" {
 			return total, nil
 		}
@@ -75,7 +75,7 @@ func parseClock(s string) (time.Duration, bool) {
 	if errH != nil || errM != nil || m > 59 || h > 24 || h == 24 && m > 0 {
 		return 0, false
 	}
-	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute, true //nolint:gosec // both small
+	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute, true
 }
 
 func (w Window) String() string {

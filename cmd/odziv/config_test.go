@@ -69,7 +69,7 @@ func TestConfigFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Config{
+	want := Config{ //nolint:gosec // no secret
 		Listen: "0.0.0.0:9090", PublicURL: "https://ask.example.hr", DataDir: "/var/lib/odziv",
 		DatabaseURL: "postgres://odziv:dbpw@db:5432/odziv", RedisURL: "redis://redis:6379/1",
 		LogLevel: slog.LevelDebug, Roles: []string{"api", "worker"},
@@ -229,8 +229,7 @@ func checkFaults(t *testing.T, text string, want []string) {
 	t.Helper()
 	path := newConfigFile(t, text)
 	_, err := loadConfig(path, env(), configFlags{})
-	var faults configError
-	if !errors.As(err, &faults) {
+	if _, ok := errors.AsType[configError](err); !ok {
 		t.Fatalf("error %v, want a configError", err)
 	}
 	got := strings.Split(strings.ReplaceAll(err.Error(), filepath.Dir(path)+"/", ""), "\n")
@@ -255,7 +254,7 @@ ODZIV_BOOTSTRAP_KEY: is no key: take odz_live_ or odz_test_ and 32 random letter
 
 func TestSecretIsNeverPrinted(t *testing.T) {
 	t.Parallel()
-	c := Config{DatabaseURL: "postgres://u:hunter2@h/d", Senders: []Sender{{AuthToken: "hunter2", URL: "smtp://u:hunter2@h"}}}
+	c := Config{DatabaseURL: "postgres://u:hunter2@h/d", Senders: []Sender{{AuthToken: "hunter2", URL: "smtp://u:hunter2@h"}}} //nolint:gosec // no secret
 	var log strings.Builder
 	l := slog.New(slog.NewJSONHandler(&log, nil))
 	l.InfoContext(t.Context(), "x", "config", c, "secret", c.DatabaseURL)
@@ -268,7 +267,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	if strings.Contains(all, "hunter2") || strings.Contains(all, fmt.Sprintf("%x", "hunter2")) {
 		t.Errorf("a secret was printed: %s", all)
 	}
-	if string(s) != "postgres://u:hunter2@h/d" {
+	if string(s) != "postgres://u:hunter2@h/d" { //nolint:gosec // no secret
 		t.Errorf("string(s) = %s", string(s))
 	}
 }
@@ -284,7 +283,16 @@ func TestParseDuration(t *testing.T) {
 		{"1d12h", 36 * time.Hour},
 		{"0s", 0},
 		{"1.5h", 90 * time.Minute},
-		{"-1h", -1}, {"1h2d", -1}, {"d", -1}, {"", -1}, {"5", -1}, {"-1d", -1}, {"1.5d", -1}, {"40000d", -1}, {"1d-1h", -1}, {"2000000h", -1},
+		{"-1h", -1},
+		{"1h2d", -1},
+		{"d", -1},
+		{"", -1},
+		{"5", -1},
+		{"-1d", -1},
+		{"1.5d", -1},
+		{"40000d", -1},
+		{"1d-1h", -1},
+		{"2000000h", -1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -306,7 +314,13 @@ func TestParseWindow(t *testing.T) {
 		{"09:00-20:00", "09:00-20:00"},
 		{"00:00 - 24:00", "00:00-24:00"},
 		{"none", "none"},
-		{"9-20", ""}, {"20:00-09:00", ""}, {"09:00-09:00", ""}, {"09:00-24:01", ""}, {"09:60-10:00", ""}, {"+9:00-10:00", ""}, {"", ""},
+		{"9-20", ""},
+		{"20:00-09:00", ""},
+		{"09:00-09:00", ""},
+		{"09:00-24:01", ""},
+		{"09:60-10:00", ""},
+		{"+9:00-10:00", ""},
+		{"", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

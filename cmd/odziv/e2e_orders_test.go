@@ -35,7 +35,7 @@ func TestOrders(t *testing.T) {
 		}
 		explained(t, rejected)
 		p.await("all orders have reached a provider", 60*time.Second, func() (string, bool) {
-			return fmt.Sprint(ps.count(), " messages"), ps.count() >= goodOrders
+			return fmt.Sprint(ps.count(), " messages ", counts(p.sends(false))), ps.count() >= goodOrders
 		})
 		if got := ps.count(); got != goodOrders {
 			t.Errorf("%d messages for %d orders", got, goodOrders)

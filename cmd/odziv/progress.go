@@ -28,9 +28,9 @@ const plainEvery = 5 * time.Second
 // newProgress begins at done of total bytes.
 func newProgress(out io.Writer, now func() time.Time, total int64, done sendState) *progress {
 	p := &progress{out: out, now: now, total: total, begin: done.Offset, before: done.lines(), started: now(), lastLine: now()}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is small
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.width = 80
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 { //nolint:gosec // as above
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			p.width = w
 		}
 	}

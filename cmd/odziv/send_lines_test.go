@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func readAll(t *testing.T, r recordReader) []string {
 		if rec.fault != "" {
 			text = "!" + rec.fault
 		}
-		got = append(got, strings.Join([]string{string(rune('0' + rec.line)), text}, ": "))
+		got = append(got, strings.Join([]string{strconv.Itoa(rec.line), text}, ": "))
 	}
 }
 

@@ -42,7 +42,7 @@ func rejectedPath(file string) string {
 // readState gives false when no run of the file was stopped.
 func readState(file string) (sendState, bool, error) {
 	var s sendState
-	text, err := os.ReadFile(statePath(file)) //nolint:gosec // beside the file that the caller named
+	text, err := os.ReadFile(statePath(file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, false, nil
 	}

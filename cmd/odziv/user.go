@@ -112,8 +112,7 @@ func newPassword(ctx context.Context, std *streams) (string, error) {
 		return "", err
 	}
 	hash, err := hasher.Hash(ctx, password)
-	var invalid survey.InvalidError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[survey.InvalidError](err); ok {
 		return "", fmt.Errorf("the password %s", invalid[0].Detail)
 	}
 	return hash, err
@@ -121,7 +120,7 @@ func newPassword(ctx context.Context, std *streams) (string, error) {
 
 func readPassword(std *streams) (string, error) {
 	f, ok := std.In.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is small
+	if !ok || !term.IsTerminal(int(f.Fd())) {
 		line, err := bufio.NewReader(io.LimitReader(std.In, 4096)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("read the password: %w", err)
@@ -131,7 +130,7 @@ func readPassword(std *streams) (string, error) {
 	var typed [2]string
 	for i, prompt := range []string{"Password: ", "The same again: "} {
 		_, _ = fmt.Fprint(std.Err, prompt)
-		text, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // as above
+		text, err := term.ReadPassword(int(f.Fd()))
 		_, _ = fmt.Fprintln(std.Err)
 		if err != nil {
 			return "", fmt.Errorf("read the password: %w", err)

@@ -11,7 +11,7 @@ import (
 type versionCmd struct{}
 
 // Run prints one line.
-func (c *versionCmd) Run(std *streams) error {
+func (c *versionCmd) Run(std *streams) error { //nolint:unparam // as every command
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = new(debug.BuildInfo)

@@ -141,27 +141,18 @@ type box struct{ *gateway }
 func (g box) Phones(ctx context.Context) ([]string, error) { return g.store.SandboxPhones(ctx) }
 
 // Messages lists what an address got and said, oldest first.
-func (g box) Messages(ctx context.Context, to, after string, limit int) ([]sandbox.Message, error) {
-	found, err := g.store.SandboxMessages(ctx, to, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]sandbox.Message, len(found))
-	for i, m := range found {
-		out[i] = sandbox.Message{Message: m, Inbound: m.Inbound}
-	}
-	return out, nil
+func (g box) Messages(ctx context.Context, to, after string, limit int) ([]magic.Message, error) {
+	return g.store.SandboxMessages(ctx, to, after, limit)
 }
 
 // Message is one of them.
-func (g box) Message(ctx context.Context, id string) (sandbox.Message, error) {
-	m, err := g.store.SandboxMessage(ctx, id)
-	return sandbox.Message{Message: m, Inbound: m.Inbound}, err
+func (g box) Message(ctx context.Context, id string) (magic.Message, error) {
+	return g.store.SandboxMessage(ctx, id)
 }
 
 // Reply says something in answer to a message.
-func (g box) Reply(ctx context.Context, m sandbox.Message, text string, button int) (string, error) {
-	u, err := magic.Reply(m.Message, text, button)
+func (g box) Reply(ctx context.Context, m magic.Message, text string, button int) (string, error) {
+	u, err := magic.Reply(m, text, button)
 	if err != nil {
 		return "", err
 	}

@@ -151,7 +151,7 @@ func (p *phones) kind(cc int32, national uint64) phonenumbers.PhoneNumberType {
 	block := (national/blockSize<<10|uint64(cc))<<kindBits | 1<<(kindBits-1) //nolint:gosec // a calling code has 10 bits
 	slot := &p.blocks[(block*0x9e3779b97f4a7c15)>>(64-14)]
 	if known := slot.Load(); known&^(1<<(kindBits-1)-1) == block {
-		return phonenumbers.PhoneNumberType(known & (1<<(kindBits-1) - 1)) //nolint:gosec // 4 bits
+		return phonenumbers.PhoneNumberType(known & (1<<(kindBits-1) - 1))
 	}
 	kind := ask(cc, national)
 	slot.Store(block | uint64(kind)) //nolint:gosec // the library has 12 types
@@ -169,13 +169,12 @@ func (p *phones) phone(s string) (e164, code, refusal string) {
 	digits, plain := international(s, room[:0])
 	if plain {
 		if cc, national, ok := p.split(digits[1:]); ok {
-			code, refusal = verdict(p.kind(cc, national), cc)
-			if code == "" {
+			if code, _ := verdict(p.kind(cc, national), cc); code == "" {
 				if string(digits) == s {
 					return s, "", ""
 				}
 				return string(digits), "", ""
-			}
+			} // else the library may still know better, as with a trunk zero
 		}
 	}
 	return p.slowly(s, plain)
@@ -242,7 +241,7 @@ func international(s string, to []byte) (digits []byte, ok bool) {
 		default:
 			return nil, false
 		}
-		if to = append(to, byte(c)); len(to) > 18 {
+		if to = append(to, byte(c)); len(to) > 18 { //nolint:gosec // an ASCII digit
 			return nil, false
 		}
 	}

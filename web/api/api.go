@@ -18,14 +18,20 @@ import (
 	"github.com/odziv/odziv/web"
 )
 
-// The records that the store and this package pass to each other.
-type (
-	Accepted       = survey.AcceptedSend
-	Idempotency    = survey.Idempotency
-	Replay         = survey.Replay
-	SendFilter     = survey.SendFilter
-	ResponseFilter = survey.ResponseFilter
-)
+// An Accepted is the answer to one send: the send itself, or the stored one that it repeats.
+type Accepted = survey.AcceptedSend
+
+// An Idempotency asks that an answer is kept together with what it answers.
+type Idempotency = survey.Idempotency
+
+// A Replay is a kept answer.
+type Replay = survey.Replay
+
+// A SendFilter chooses sends.
+type SendFilter = survey.SendFilter
+
+// A ResponseFilter chooses responses.
+type ResponseFilter = survey.ResponseFilter
 
 // A SendStore keeps sends. Accept returns when they are safe on disk; with an Idempotency whose key another call
 // took meanwhile it stores nothing and gives survey.ErrIdempotencyTaken. A thing that is not there is survey.ErrNotFound.
@@ -160,11 +166,7 @@ func New(cfg Config) (*API, error) {
 		{fiber.MethodPost, "/v1/suppressions", auth.SendsWrite, a.addSuppression},
 		{fiber.MethodPost, "/v1/suppressions/lift", auth.SendsWrite, a.liftSuppression},
 	}
-	docs, err := web.NewDocs(openapi, cfg.PublicURL)
-	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
-	}
-	a.docs = docs
+	a.docs = web.NewDocs(openapi, cfg.PublicURL)
 	return a, nil
 }
 

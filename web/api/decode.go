@@ -56,7 +56,6 @@ type draft struct {
 	delay    time.Duration
 	delayed  bool
 	sendAt   time.Time
-	locale   string
 }
 
 // decode reads one send. unreadable says that the body is no JSON at all, else errs are all its faults.

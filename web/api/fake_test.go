@@ -329,9 +329,9 @@ func (r *rig) call(t testing.TB, method, path, body string, headers ...string) a
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	for i := 0; i < len(headers); i += 2 {
-		if req.Header.Del(headers[i]); headers[i+1] != "" {
-			req.Header.Set(headers[i], headers[i+1])
+	for i := 1; i < len(headers); i += 2 {
+		if req.Header.Del(headers[i-1]); headers[i] != "" {
+			req.Header.Set(headers[i-1], headers[i])
 		}
 	}
 	res, err := r.app.Test(req, 20_000)

@@ -89,8 +89,7 @@ func syntaxFault(err error, src string) *survey.FieldError {
 	f := &survey.FieldError{Code: web.CodeInvalidJSON}
 	at := int64(len(src))
 	why := "the JSON value is cut off"
-	var syntax *jsontext.SyntacticError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		at = syntax.ByteOffset
 		f.Pointer = string(syntax.JSONPointer)
 		if !strings.Contains(syntax.Err.Error(), "EOF") {
@@ -306,7 +305,8 @@ func (r *reader) duration(limit time.Duration) (d time.Duration, ok bool) {
 
 // parseDuration reads whole numbers with a unit, s m h d or w, largest first or not. A day has 24 hours.
 func parseDuration(s string) (time.Duration, bool) {
-	var sum, n time.Duration
+	const most = int64(1<<62) / int64(time.Second)
+	var sum, n int64 // seconds, and of a unit
 	digits := 0
 	for i := range len(s) {
 		c := s[i]
@@ -314,33 +314,34 @@ func parseDuration(s string) (time.Duration, bool) {
 			if digits++; digits > 6 {
 				return 0, false
 			}
-			n = n*10 + time.Duration(c-'0')
+			n = n*10 + int64(c-'0')
 			continue
 		}
 		unit, known := unitOf(c)
 		if !known || digits == 0 {
 			return 0, false
 		}
-		if n > (1<<62-sum)/unit { // the sum would not fit
+		if n > (most-sum)/unit { // the sum would not fit
 			return 0, false
 		}
 		sum, n, digits = sum+n*unit, 0, 0
 	}
-	return sum, digits == 0 && s != ""
+	return time.Duration(sum) * time.Second, digits == 0 && s != ""
 }
 
-func unitOf(c byte) (time.Duration, bool) {
+// unitOf gives the seconds of a unit.
+func unitOf(c byte) (int64, bool) {
 	switch c {
 	case 's':
-		return time.Second, true
+		return 1, true
 	case 'm':
-		return time.Minute, true
+		return 60, true
 	case 'h':
-		return time.Hour, true
+		return 60 * 60, true
 	case 'd':
-		return 24 * time.Hour, true
+		return 24 * 60 * 60, true
 	case 'w':
-		return 7 * 24 * time.Hour, true
+		return 7 * 24 * 60 * 60, true
 	default:
 		return 0, false
 	}

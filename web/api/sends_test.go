@@ -95,3 +95,141 @@ func TestCreateSendLeast(t *testing.T) {
 		}
 	}
 }
+
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		in   string
+		want time.Duration
+		ok   bool
+	}{
+		{"90m", 90 * time.Minute, true},
+		{"2h", 2 * time.Hour, true},
+		{"1d12h", 36 * time.Hour, true},
+		{"1w", 7 * 24 * time.Hour, true},
+		{"0s", 0, true},
+		{"", 0, false},
+		{"2", 0, false},
+		{"h", 0, false},
+		{"2H", 0, false},
+		{"1.5h", 0, false},
+		{"1h30", 0, false},
+		{"9999999s", 0, false},
+		{"999999w999999w999999w", 0, false},
+		{"2 h", 0, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.in, func(t *testing.T) {
+			t.Parallel()
+			if got, ok := parseDuration(tt.in); ok != tt.ok || ok && got != tt.want {
+				t.Errorf("parseDuration(%q) = %s, %t; want %s, %t", tt.in, got, ok, tt.want, tt.ok)
+			}
+		})
+	}
+}
+
+func TestListsAndCancel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var ids []string
+	for i := range 3 {
+		var v struct{ ID string }
+		if err := json.Unmarshal([]byte(r.call(t, "POST", "/v1/sends", order(i)).body), &v); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, v.ID)
+	}
+	var page struct {
+		Items []struct {
+			ID       string
+			Attempts []any
+		}
+		Next string
+	}
+	var got []string
+	for cursor := ""; ; cursor = page.Next {
+		page.Next = ""
+		if err := json.Unmarshal([]byte(r.call(t, "GET", "/v1/sends?limit=2&cursor="+cursor, "").body), &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range page.Items {
+			got = append(got, s.ID)
+		}
+		if page.Next == "" {
+			break
+		}
+	}
+	slices.Reverse(ids)
+	if diff := cmp.Diff(ids, got); diff != "" {
+		t.Error(diff)
+	}
+	if one := r.call(t, "GET", "/v1/sends?transaction=order-1", ""); strings.Count(one.body, `"id":"snd_`) != 1 || strings.Contains(one.body, "attempts") {
+		t.Errorf("by transaction: %s", one.body)
+	}
+
+	r.attempts[ids[0]] = []survey.Attempt{{ID: "att_1", Channel: survey.SMS, Status: survey.AttemptDelivered, Segments: 1, At: noon, UpdatedAt: noon}}
+	shown := r.call(t, "GET", "/v1/sends/"+ids[0], "")
+	if !strings.Contains(shown.body, `"attempts":[{"id":"att_1","kind":"","channel":"sms","sender":"","status":"delivered","provider_id":"","fault":"","code":"","segments":1,"at":"2026-11-20T14:05:00Z"`) {
+		t.Errorf("shown: %s", shown.body)
+	}
+	cancelled := r.call(t, "POST", "/v1/sends/"+ids[0]+"/cancel", "")
+	if cancelled.status != 200 || !strings.Contains(cancelled.body, `"status":"cancelled","reason":"cancelled"`) {
+		t.Errorf("cancelled: %d %s", cancelled.status, cancelled.body)
+	}
+	if again := r.call(t, "POST", "/v1/sends/"+ids[0]+"/cancel", ""); again.status != 409 {
+		t.Errorf("again: %d %s", again.status, again.body)
+	}
+}
+
+func TestResponses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	nine := 9
+	id := r.api.cfg.IDs.New(survey.ResponsePrefix, noon)
+	r.responses = []survey.Response{
+		{
+			ID: id, SendID: "snd_1", Mode: survey.Live, Survey: "nps-after-purchase", SurveyVersion: 1, Locale: "hr", Metric: survey.NPS, Score: 9,
+			Segment: survey.Promoter, CreatedAt: noon, UpdatedAt: noon,
+			Answers: []survey.Answer{{Question: "score", Value: &nine, Text: "devet", Channel: survey.SMS, Evidence: survey.EvidenceReply, At: noon}},
+		},
+		{ID: "rsp_2", SendID: "snd_1", Mode: survey.Test},
+	}
+	want := `{"id":"` + id + `","send_id":"snd_1","mode":"live","survey":"nps-after-purchase","survey_version":1,"locale":"hr","status":"partial",` +
+		`"metric":{"type":"nps","score":9,"segment":"promoter"},"answers":[{"question":"score","value":9,"text":"devet","channel":"sms","evidence":"reply","at":"2026-11-20T14:05:00Z"}],` +
+		`"created_at":"2026-11-20T14:05:00Z","updated_at":"2026-11-20T14:05:00Z"}`
+	if got := r.call(t, "GET", "/v1/responses?send=snd_1", ""); got.body != `{"items":[`+want+`]}` {
+		t.Errorf("got %s", got.body)
+	}
+	if got := r.call(t, "GET", "/v1/responses/"+id, ""); got.body != want {
+		t.Errorf("got %s", got.body)
+	}
+	r.responses[0].Mode = survey.Test
+	if got := r.call(t, "GET", "/v1/responses/"+id, ""); got.status != 404 {
+		t.Errorf("of the other mode: %d", got.status)
+	}
+}
+
+func TestSuppressions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if got := r.call(t, "POST", "/v1/suppressions", `{"channel":"sms","address":"+385 91 123 4567","scope":"channel"}`); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	want := []survey.Suppression{{Mode: survey.Live, Channel: survey.SMS, Address: "+385911234567", Scope: "channel", Reason: "manual", Source: "key_bootstrap", At: noon}}
+	if diff := cmp.Diff(want, r.suppressions); diff != "" {
+		t.Error(diff)
+	}
+	for body, status := range map[string]int{
+		`{"channel":"fax","address":"1"}`: 422, `{}`: 422, `{"channel":"email","address":"x"}`: 422, `{"channel":"sms","address":"+385911234567","scope":"some"}`: 422, `{`: 400,
+	} {
+		if got := r.call(t, "POST", "/v1/suppressions", body); got.status != status {
+			t.Errorf("%s: %d %s", body, got.status, got.body)
+		}
+	}
+	if got := r.call(t, "POST", "/v1/suppressions/lift", `{"channel":"sms","address":"00385911234567"}`); got.status != 204 || len(r.suppressions) != 0 {
+		t.Errorf("lift: %d %s", got.status, got.body)
+	}
+	if got := r.call(t, "POST", "/v1/suppressions/lift", `{"channel":"sms","address":"00385911234567"}`); got.status != 404 {
+		t.Errorf("lift again: %d %s", got.status, got.body)
+	}
+}

@@ -44,7 +44,7 @@ func do(t testing.TB, app *fiber.App, r request) answer {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if r.cookie != "" {
-		req.AddCookie(&http.Cookie{Name: "odziv_session", Value: r.cookie})
+		req.Header.Set("Cookie", "odziv_session="+r.cookie)
 	}
 	for k, v := range r.header {
 		req.Header.Set(k, v)

@@ -258,8 +258,7 @@ func (c *Console) testSend(f *fiber.Ctx) error {
 		v.Problem = "The message has an error. Mend it first: a test shows what customers would get."
 	default:
 		v.PhoneAt, err = c.deps.TestSend(f.UserContext(), w.survey, t, v.To, sessionOf(f).UserID)
-		var invalid survey.InvalidError
-		if errors.As(err, &invalid) {
+		if invalid, ok := errors.AsType[survey.InvalidError](err); ok {
 			v.Problem = invalid[0].Detail
 		} else if err != nil {
 			return fmt.Errorf("test send of %s: %w", p.path(w.survey.ID), err)

@@ -23,48 +23,70 @@ func TestTyping(t *testing.T) {
 		not   []string
 	}{
 		{
-			"plain words", hrSMS, []string{"text", "Ocijenite nas od 0 do 10. STOP za odjavu."},
-			[]string{"Ocijenite nas od 0 do 10", "1 segment · GSM-7", "41 / 160", "Saved 14:32:00", "1 draft"}, []string{"data-code"},
+			"plain words", hrSMS,
+			[]string{"text", "Ocijenite nas od 0 do 10. STOP za odjavu."},
+			[]string{"Ocijenite nas od 0 do 10", "1 segment · GSM-7", "41 / 160", "Saved 14:32:00", "1 draft"},
+			[]string{"data-code"},
 		},
 		{
-			"unknown variable", hrSMS, []string{"text", "Bok\n{{ contact.frist_name }}!"},
-			[]string{`data-code="unknown_variable"`, `data-from="7"`, `data-to="25"`, "2:4", `data-fix="contact.first_name"`, "Replace with contact.first_name", "One thing stops"}, nil,
+			"unknown variable", hrSMS,
+			[]string{"text", "Bok\n{{ contact.frist_name }}!"},
+			[]string{`data-code="unknown_variable"`, `data-from="7"`, `data-to="25"`, "2:4", `data-fix="contact.first_name"`, "Replace with contact.first_name", "One thing stops"},
+			nil,
 		},
 		{
-			"a place after characters of two units", hrSMS, []string{"text", "🧡🧡 {{ brand.nam }}"},
-			[]string{`data-from="8"`, `data-to="17"`}, nil,
+			"a place after characters of two units", hrSMS,
+			[]string{"text", "🧡🧡 {{ brand.nam }}"},
+			[]string{`data-from="8"`, `data-to="17"`},
+			nil,
 		},
 		{
-			"unclosed tag", hrSMS, []string{"text", "Bok {% if contact.name %}Ana"},
-			[]string{`data-code="unclosed_block"`, "1:5", "Add {% endif %} at the end", "cannot be shown yet"}, nil,
+			"unclosed tag", hrSMS,
+			[]string{"text", "Bok {% if contact.name %}Ana"},
+			[]string{`data-code="unclosed_block"`, "1:5", "Add {% endif %} at the end", "cannot be shown yet"},
+			nil,
 		},
 		{
-			"unclosed braces", hrSMS, []string{"text", "Bok {{ contact.name"},
-			[]string{`class="error"`, "1:5"}, nil,
+			"unclosed braces", hrSMS,
+			[]string{"text", "Bok {{ contact.name"},
+			[]string{`class="error"`, "1:5"},
+			nil,
 		},
 		{
-			"empty in a required locale", "/console/messages/" + nps + "/invitation/sms/en", []string{"text", " "},
-			[]string{`data-code="missing_text"`, "One thing stops", "No words yet"}, nil,
+			"empty in a required locale", "/console/messages/" + nps + "/invitation/sms/en",
+			[]string{"text", " "},
+			[]string{`data-code="missing_text"`, "One thing stops", "No words yet"},
+			nil,
 		},
 		{
-			"what makes it UCS-2", "/console/messages/" + nps + "/invitation/sms/en", []string{"text", "Rate us 0–10 ✓"},
-			[]string{"1 segment · UCS-2", "U&#43;2013", "U&#43;2713", "14 / 70"}, nil,
+			"what makes it UCS-2", "/console/messages/" + nps + "/invitation/sms/en",
+			[]string{"text", "Rate us 0–10 ✓"},
+			[]string{"1 segment · UCS-2", "U&#43;2013", "U&#43;2713", "14 / 70"},
+			nil,
 		},
 		{
-			"Persian", "/console/messages/" + nps + "/invitation/viber/fa", []string{"text", "از {{ survey.min }} تا {{ survey.max }}؟"},
-			[]string{`dir="rtl"`, `lang="fa"`, "<span>۱۰</span>"}, nil,
+			"Persian", "/console/messages/" + nps + "/invitation/viber/fa",
+			[]string{"text", "از {{ survey.min }} تا {{ survey.max }}؟"},
+			[]string{`dir="rtl"`, `lang="fa"`, "<span>۱۰</span>"},
+			nil,
 		},
 		{
-			"chat is seen on both phones", "/console/messages/" + nps + "/thanks.promoter/chat/hr", []string{"text", "Hvala!"},
-			[]string{`data-preview="sms"`, `data-preview="viber"`}, nil,
+			"chat is seen on both phones", "/console/messages/" + nps + "/thanks.promoter/chat/hr",
+			[]string{"text", "Hvala!"},
+			[]string{`data-preview="sms"`, `data-preview="viber"`},
+			nil,
 		},
 		{
-			"email without a subject", "/console/messages/" + nps + "/invitation/email/hr", []string{"text", "{{ links.page }} {{ links.unsubscribe }}"},
-			[]string{`data-code="missing_subject"`, "<iframe"}, nil,
+			"email without a subject", "/console/messages/" + nps + "/invitation/email/hr",
+			[]string{"text", "{{ links.page }} {{ links.unsubscribe }}"},
+			[]string{`data-code="missing_subject"`, "<iframe"},
+			nil,
 		},
 		{
-			"email without its link", "/console/messages/" + nps + "/invitation/email/hr", []string{"subject", "s", "text", "Bok"},
-			[]string{`data-code="missing_page_link"`, "Add {{ links.page }} at the end"}, nil,
+			"email without its link", "/console/messages/" + nps + "/invitation/email/hr",
+			[]string{"subject", "s", "text", "Bok"},
+			[]string{`data-code="missing_page_link"`, "Add {{ links.page }} at the end"},
+			nil,
 		},
 	}
 	for _, tt := range tests {
@@ -255,4 +277,23 @@ func TestSampleOfWhomNothingIsKnown(t *testing.T) {
 	want(t, typing(t, app, hrSMS, "text", text), 200, "Bok Ana")
 	want(t, typing(t, app, hrSMS, "text", text, "sample", "bare"), 200, "Bok kup")
 	want(t, get(t, app, hrSMS+"?sample=bare"), 200, "Bok kup", `name="sample" value="bare"`)
+}
+
+// BenchmarkTyping is one pause while writing: the draft is saved, all texts are linted, the preview is made.
+func BenchmarkTyping(b *testing.B) {
+	app, _ := newConsole(b)
+	for i := 0; b.Loop(); i++ {
+		if a := typing(b, app, hrSMS, "text", strings.Repeat("x", 1+i%100)); a.status != 200 {
+			b.Fatal(a.status)
+		}
+	}
+}
+
+func BenchmarkEditorPage(b *testing.B) {
+	app, _ := newConsole(b)
+	for b.Loop() {
+		if a := get(b, app, hrSMS); a.status != 200 {
+			b.Fatal(a.status)
+		}
+	}
 }

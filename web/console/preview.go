@@ -167,6 +167,6 @@ func meterOf(text string) *meterView {
 			m.Forced = append(m.Forced, forced{string(r), fmt.Sprintf("U+%04X", r)})
 		}
 	}
-	m.Warn = m.UCS2 && !m.Script
+	m.Warn = m.UCS2 && !m.Script && m.Segments > 1
 	return m
 }

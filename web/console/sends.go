@@ -86,8 +86,11 @@ func (c *Console) send(f *fiber.Ctx) error {
 	}
 	v := sendView{sendRow: c.sendRow(s), Mode: s.Mode, Locale: s.Locale, Version: s.SurveyVersion}
 	v.Facts = []fact{
-		{"Survey", v.Survey + ", version " + fmt.Sprint(s.SurveyVersion)}, {"Language", c.locale(s.Locale).Name},
-		{"Transaction", v.Transaction}, {"Touchpoint", s.Transaction.Touchpoint}, {"Store", s.Transaction.Attributes["store"]},
+		{"Survey", v.Survey + ", version " + fmt.Sprint(s.SurveyVersion)},
+		{"Language", c.locale(s.Locale).Name},
+		{"Transaction", v.Transaction},
+		{"Touchpoint", s.Transaction.Touchpoint},
+		{"Store", s.Transaction.Attributes["store"]},
 		{"Mode", string(s.Mode)},
 	}
 	v.Facts = slices.DeleteFunc(v.Facts, func(x fact) bool { return x.Value == "" })

@@ -126,7 +126,7 @@ func (c *Console) signIn(f *fiber.Ctx) error {
 	password := posted(f, "password")
 	account, place := tryKey(strings.ToLower(email), f.IP()), tryKey("", f.IP())
 	wait := max(c.tries.wait(account, freeTries), c.tries.wait(place, freeTriesOfPlace))
-	if false {
+	if wait > 0 {
 		f.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(wait.Seconds())+1))
 		f.Status(http.StatusTooManyRequests)
 		return c.door(f, doorView{Email: email, Problem: fmt.Sprintf("Too many tries. Please wait %s, then try again.", inWords(wait))})

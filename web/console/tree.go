@@ -80,14 +80,14 @@ func (c *Console) tree(ctx context.Context, mine *work, at place) ([]branch, err
 	out := make([]branch, 0, len(c.names))
 	for _, id := range c.names {
 		if mine != nil && id == mine.survey.ID {
-			out = append(out, c.treeOf(*mine, at, true))
+			out = append(out, c.treeOf(*mine, at, true)) //nolint:contextcheck // lint takes no context: it reads a bounded text
 			continue
 		}
 		w, err := c.workOf(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, c.treeOf(w, place{Locale: at.Locale}, false))
+		out = append(out, c.treeOf(w, place{Locale: at.Locale}, false)) //nolint:contextcheck // as above
 	}
 	return out, nil
 }
@@ -134,20 +134,23 @@ func (c *Console) localesOf(s survey.Survey) []Locale {
 	return out
 }
 
-var kindNames = map[survey.Kind]string{
-	survey.Invitation: "Invitation", survey.Reminder: "Reminder",
-	survey.FollowupPromoter: "Follow-up to promoters", survey.FollowupPassive: "Follow-up to passives",
-	survey.FollowupDetractor: "Follow-up to detractors",
-	survey.ThanksPromoter:    "Thanks to promoters", survey.ThanksPassive: "Thanks to passives", survey.ThanksDetractor: "Thanks to detractors",
-	survey.Clarify: "Clarify", survey.OptOut: "Opt-out",
-	survey.Question: "Question", survey.ScaleLow: "Least score", survey.ScaleHigh: "Greatest score",
-}
-
+// kindName is what people call a kind of message.
 func kindName(k survey.Kind) string {
-	if n, ok := kindNames[k]; ok {
-		return n
+	role, segment, _ := strings.Cut(string(k), ".")
+	switch {
+	case k == survey.ScaleLow:
+		return "Least score"
+	case k == survey.ScaleHigh:
+		return "Greatest score"
+	case k == survey.OptOut:
+		return "Opt-out"
+	case role == "followup":
+		return "Follow-up to " + segment + "s"
+	case role == "thanks":
+		return "Thanks to " + segment + "s"
+	default:
+		return capital(string(k))
 	}
-	return string(k)
 }
 
 func channelName(c survey.Channel) string {

@@ -80,15 +80,13 @@ func day(t time.Time) string { return t.Format("2 Jan 2006, 15:04") }
 
 // initials are the first letters of the first two words of a name.
 func initials(name string) string {
-	out := ""
-	for i, w := range strings.Fields(name) {
-		if i == 2 {
-			break
-		}
+	words := strings.Fields(name)
+	var out strings.Builder
+	for _, w := range words[:min(len(words), 2)] {
 		r, _ := utf8.DecodeRuneInString(w)
-		out += string(unicode.ToUpper(r))
+		out.WriteRune(unicode.ToUpper(r))
 	}
-	return out
+	return out.String()
 }
 
 func capital(s string) string {

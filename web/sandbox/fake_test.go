@@ -27,7 +27,7 @@ var now = time.Date(2026, 11, 21, 17, 3, 0, 0, time.UTC)
 // fake is a box of phones in memory.
 type fake struct {
 	mu       sync.Mutex
-	messages []sandbox.Message    // guarded by mu, oldest first
+	messages []phone.Message      // guarded by mu, oldest first
 	log      []sandbox.Understood // guarded by mu, newest first
 	sent     []sandbox.SendForm   // guarded by mu
 	replies  []string             // guarded by mu: id, text and button
@@ -48,10 +48,10 @@ func (f *fake) Phones(context.Context) ([]string, error) {
 	return out, nil
 }
 
-func (f *fake) Messages(_ context.Context, to, after string, limit int) ([]sandbox.Message, error) {
+func (f *fake) Messages(_ context.Context, to, after string, limit int) ([]phone.Message, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []sandbox.Message
+	var out []phone.Message
 	for _, m := range f.messages {
 		if (to == "" || m.To == to) && m.ID > after && len(out) < limit {
 			out = append(out, m)
@@ -60,7 +60,7 @@ func (f *fake) Messages(_ context.Context, to, after string, limit int) ([]sandb
 	return out, nil
 }
 
-func (f *fake) Message(_ context.Context, id string) (sandbox.Message, error) {
+func (f *fake) Message(_ context.Context, id string) (phone.Message, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range f.messages {
@@ -68,10 +68,10 @@ func (f *fake) Message(_ context.Context, id string) (sandbox.Message, error) {
 			return m, nil
 		}
 	}
-	return sandbox.Message{}, fmt.Errorf("message: %w", survey.ErrNotFound)
+	return phone.Message{}, fmt.Errorf("message: %w", survey.ErrNotFound)
 }
 
-func (f *fake) Reply(_ context.Context, m sandbox.Message, text string, button int) (string, error) {
+func (f *fake) Reply(_ context.Context, m phone.Message, text string, button int) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.replies = append(f.replies, fmt.Sprintf("%s %q %d", m.ID, text, button))
@@ -79,7 +79,7 @@ func (f *fake) Reply(_ context.Context, m sandbox.Message, text string, button i
 		text = m.Buttons[button].Text
 	}
 	id := fmt.Sprintf("msg_%04d", len(f.messages))
-	f.messages = append(f.messages, sandbox.Message{Message: phone.Message{ID: id, Channel: m.Channel, To: m.To, Text: text, At: now}, Inbound: true})
+	f.messages = append(f.messages, phone.Message{ID: id, Channel: m.Channel, To: m.To, Text: text, At: now, Inbound: true})
 	f.log = append([]sandbox.Understood{{At: now, Channel: m.Channel, Said: text, Result: "comment", Why: "typed on a phone"}}, f.log...)
 	return id, nil
 }
@@ -110,11 +110,11 @@ func (f *fake) put(ch survey.Channel, to, locale string, rtl bool, subject, text
 	if ch == survey.Email {
 		m.Subject = subject
 	}
-	f.messages = append(f.messages, sandbox.Message{Message: m})
+	f.messages = append(f.messages, m)
 }
 
 func (f *fake) said(ch survey.Channel, to, text string, at time.Time) {
-	f.messages = append(f.messages, sandbox.Message{Message: phone.Message{ID: fmt.Sprintf("msg_%04d", len(f.messages)), Channel: ch, To: to, Text: text, At: at}, Inbound: true})
+	f.messages = append(f.messages, phone.Message{ID: fmt.Sprintf("msg_%04d", len(f.messages)), Channel: ch, To: to, Text: text, At: at, Inbound: true})
 }
 
 const mail = `<!doctype html><html lang="fa" dir="rtl"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>x</title></head><body style="margin:0;padding:16px;font:16px/1.75 sans-serif"><h2 style="font-size:19px">چقدر احتمال دارد ما را به دوستانتان پیشنهاد کنید؟</h2><p><a href="http://127.0.0.1:7171/s/s-fa?score=9">۹</a> <a href="http://127.0.0.1:7171/s/s-fa?score=10">۱۰</a></p><script>document.body.textContent="ran"</script><img src="https://example.invalid/pixel.png" alt="img"><p>سفارش ۱۰۰۲۳</p></body></html>`

@@ -154,8 +154,8 @@ func (p *pages) fill(ctx context.Context, l *labPage, only string) error {
 }
 
 // read gives the last messages of an address.
-func (p *pages) read(ctx context.Context, to string) ([]Message, error) {
-	var all []Message
+func (p *pages) read(ctx context.Context, to string) ([]phone.Message, error) {
+	var all []phone.Message
 	after := ""
 	for range maxPages {
 		more, err := p.Box.Messages(ctx, to, after, pageSize)
@@ -172,10 +172,10 @@ func (p *pages) read(ctx context.Context, to string) ([]Message, error) {
 }
 
 // threads splits the messages of an address by channel.
-func (p *pages) threads(to string, messages []Message) []thread {
+func (p *pages) threads(to string, messages []phone.Message) []thread {
 	var out []thread
 	for _, ch := range []survey.Channel{survey.SMS, survey.Viber, survey.Email} {
-		var own []Message
+		var own []phone.Message
 		for _, m := range messages {
 			if m.Channel == ch {
 				own = append(own, m)
@@ -188,7 +188,7 @@ func (p *pages) threads(to string, messages []Message) []thread {
 	return out
 }
 
-func (p *pages) thread(to string, ch survey.Channel, messages []Message) thread {
+func (p *pages) thread(to string, ch survey.Channel, messages []phone.Message) thread {
 	t := thread{ID: phoneID(to, ch), Channel: ch, To: to}
 	said := ""
 	for i, m := range messages {

@@ -31,23 +31,16 @@ type Box interface {
 	Phones(ctx context.Context) ([]string, error)
 	// Messages lists what an address got and said, oldest first, from behind the message of an id; "" is all addresses,
 	// or the start.
-	Messages(ctx context.Context, to, after string, limit int) ([]Message, error)
+	Messages(ctx context.Context, to, after string, limit int) ([]phone.Message, error)
 	// Message is one of them. survey.ErrNotFound.
-	Message(ctx context.Context, id string) (Message, error)
+	Message(ctx context.Context, id string) (phone.Message, error)
 	// Reply says something in answer to a message: text, or the button of that index when it is not negative. The id is
 	// that of the reply.
-	Reply(ctx context.Context, m Message, text string, button int) (id string, err error)
+	Reply(ctx context.Context, m phone.Message, text string, button int) (id string, err error)
 	// SendNow accepts a send at once, for a new transaction. A survey.InvalidError names members of SendForm.
 	SendNow(ctx context.Context, f SendForm) (sendID string, err error)
 	// Log lists what was made of replies, the newest first.
 	Log(ctx context.Context, limit int) ([]Understood, error)
-}
-
-// A Message is one message of a phone or inbox.
-type Message struct {
-	phone.Message
-
-	Inbound bool `json:"inbound,omitempty"` // the person said it; To is the person all the same
 }
 
 // A SendForm is a send as somebody filled it in on the page.
@@ -288,9 +281,9 @@ func (p *pages) messages(c *fiber.Ctx) error {
 		return err
 	}
 	out := struct {
-		Items []Message `json:"items"`
-		Next  string    `json:"next,omitempty"`
-	}{Items: make([]Message, 0, len(all))}
+		Items []phone.Message `json:"items"`
+		Next  string          `json:"next,omitempty"`
+	}{Items: make([]phone.Message, 0, len(all))}
 	for _, m := range all {
 		if m.Inbound && c.Query("inbound") != "true" {
 			continue
@@ -341,7 +334,7 @@ func (p *pages) reply(c *fiber.Ctx) error {
 }
 
 // check refuses what no phone could say.
-func check(m Message, text string, button int) error {
+func check(m phone.Message, text string, button int) error {
 	switch {
 	case m.Inbound:
 		return survey.InvalidError{{Pointer: "", Code: "invalid_value", Detail: "this message is a reply itself; answer one that was sent to the phone"}}
