@@ -9,7 +9,7 @@ FUZZTIME ?= 20s
 .PHONY: help run build test race fuzz lint lint-proof fmt cover e2e browser bench generate tidy check
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 run: ## the demo: everything in one process, on embedded parts
 	$(GO) run ./cmd/odziv demo

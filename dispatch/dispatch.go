@@ -134,8 +134,8 @@ type Dispatcher struct {
 	servers []*asynq.Server
 	pace    *pacer
 	wake    chan struct{}
-	slots   map[string]chan struct{} // by lane: attempts at once
-	paused  sync.Map                 // lane → time.Time until which it rests
+	slots   map[string]slots // by lane
+	paused  sync.Map         // lane → time.Time until which it rests
 
 	stop  context.CancelFunc
 	done  sync.WaitGroup // the feeder
@@ -153,14 +153,14 @@ func New(cfg Config) (*Dispatcher, error) {
 		client: asynq.NewClientFromRedisClient(cfg.Redis),
 		pace:   &pacer{rdb: cfg.Redis},
 		wake:   make(chan struct{}, 1),
-		slots:  make(map[string]chan struct{}, len(cfg.Senders)),
+		slots:  make(map[string]slots, len(cfg.Senders)),
 	}
 	for name, s := range cfg.Senders {
 		n := s.Concurrency
 		if n <= 0 {
 			n = 16
 		}
-		d.slots[name] = make(chan struct{}, n)
+		d.slots[name] = newSlots(n)
 		d.servers = append(d.servers, d.server(laneQueue(name), tasksAtOnce))
 	}
 	d.servers = append(d.servers, d.server(inboxQueue, tasksAtOnce))
@@ -247,8 +247,18 @@ type asynqLog struct{ log *slog.Logger }
 func (l asynqLog) say(level slog.Level, args []any) {
 	l.log.Log(context.Background(), level, "asynq", "detail", fmt.Sprint(args...))
 }
+
+// Debug is asynq.Logger's.
 func (l asynqLog) Debug(args ...any) { l.say(slog.LevelDebug, args) }
-func (l asynqLog) Info(args ...any)  { l.say(slog.LevelInfo, args) }
-func (l asynqLog) Warn(args ...any)  { l.say(slog.LevelWarn, args) }
+
+// Info is asynq.Logger's.
+func (l asynqLog) Info(args ...any) { l.say(slog.LevelInfo, args) }
+
+// Warn is asynq.Logger's.
+func (l asynqLog) Warn(args ...any) { l.say(slog.LevelWarn, args) }
+
+// Error is asynq.Logger's.
 func (l asynqLog) Error(args ...any) { l.say(slog.LevelError, args) }
+
+// Fatal is asynq.Logger's; it does not end the program.
 func (l asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }

@@ -203,6 +203,9 @@ func (d *Dispatcher) hear(ctx context.Context, sender Sender, in *survey.Inbound
 		if !ok {
 			return fmt.Errorf("survey %s of send %s is not installed: %w", s.Send.Survey, sendID, survey.ErrNotFound)
 		}
+		if !s.Of(ch, u.From) {
+			return fmt.Errorf("send %s was not sent there: %w", sendID, survey.ErrNotFound)
+		}
 		r := survey.Reply{InboundID: in.ID, Channel: ch, Sender: sender.Name, Address: u.From, Text: u.Text, Button: u.Button}
 		ids := func(prefix string) string { return d.ids.New(prefix, now) }
 		switch u.Type {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -45,7 +46,7 @@ func (d *Dispatcher) Preview(ctx context.Context, send survey.Send) (map[string]
 	}
 	if err != nil {
 		out["message_error"] = err.Error()
-		return out, nil
+		return out, nil //nolint:nilerr // what is missing is the answer
 	}
 	message := map[string]any{
 		"channel": m.Channel, "sender": sender.Name, "locale": m.Locale, "subject": m.Subject, "text": m.Text, "buttons": len(m.Buttons),
@@ -54,9 +55,7 @@ func (d *Dispatcher) Preview(ctx context.Context, send survey.Send) (map[string]
 		parts := survey.Segments(m.Text)
 		message["segments"], message["encoding"] = parts.Count, parts.Encoding
 	}
-	for k, v := range extra {
-		message[k] = v
-	}
+	maps.Copy(message, extra)
 	out["message"] = message
 	return out, nil
 }

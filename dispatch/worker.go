@@ -35,21 +35,35 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("last invitations: %w", err)
 	}
-	slots := d.slots[p.Lane]
+	running := d.slots[p.Lane].running
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i := range states {
 		select {
-		case slots <- struct{}{}:
+		case running <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err() // what is left is due again when the lease ends
 		}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() { <-running }()
 			d.attempt(ctx, sender, &states[i], invited[states[i].Send.ID])
 		})
 	}
 	return nil
+}
+
+// slots bound the work of one lane in this process. Attempts pass claim, provider and record one after the other, so that the provider is
+// busy while commits are waited for; few are claimed and not yet sent, since these are uncertain after a crash.
+type slots struct {
+	running chan struct{} // attempts in any state
+	claimed chan struct{} // being claimed, or claimed and waiting for the provider
+	sending chan struct{} // at the provider
+}
+
+func newSlots(concurrency int) slots {
+	return slots{
+		running: make(chan struct{}, 4*concurrency), claimed: make(chan struct{}, concurrency), sending: make(chan struct{}, concurrency),
+	}
 }
 
 // lastInvited finds, by send, when any address of its recipient was last invited.
@@ -132,6 +146,10 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 	if ctx.Err() != nil {
 		return "", ctx.Err() // nothing was claimed: it is due again when the lease ends
 	}
+	slots := d.slots[sender.Name]
+	slots.claimed <- struct{}{}
+	release := sync.OnceFunc(func() { <-slots.claimed })
+	defer release()
 	// From here on nothing may be cut off: a claim whose commit is not waited for would be an attempt that nobody makes.
 	ctx = context.WithoutCancel(ctx)
 	after, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
@@ -143,7 +161,10 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 	if !has(after, a.ID) {
 		return "not claimed", nil
 	}
+	slots.sending <- struct{}{}
+	release()
 	result := d.send(ctx, sender, m, after.Send.Tries)
+	<-slots.sending
 	finished, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
 		return survey.Finish(st, a.ID, result, d.cfg.Now())
 	})
@@ -250,8 +271,7 @@ func (d *Dispatcher) send(ctx context.Context, sender Sender, m channels.Message
 		return survey.Result{ProviderID: receipt.ProviderID, Segments: max(receipt.Segments, 1)}
 	}
 	r := survey.Result{Fault: survey.FaultUnconfirmed, ProviderID: receipt.ProviderID, Backoff: backoff(tries)}
-	var e *channels.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*channels.Error](err); ok {
 		r.Fault, r.Code, r.RetryAfter = e.Fault.String(), e.Code, e.RetryAfter
 	}
 	return r

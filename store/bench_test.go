@@ -161,7 +161,7 @@ a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)`,
 		}
 		for _, p := range portions {
 			for i, st := range []*sql.Stmt{send, contact, ledger} {
-				if _, err := tx.StmtContext(b.Context(), st).ExecContext(b.Context(), p[i]...); err != nil {
+				if _, err := tx.StmtContext(b.Context(), st).ExecContext(b.Context(), p[i]...); err != nil { //nolint:sqlclosecheck // closed with the transaction
 					b.Fatal(err)
 				}
 			}

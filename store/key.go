@@ -104,7 +104,7 @@ const (
 	selectUserByEmail = `SELECT ` + userColumns + ` FROM users WHERE email = $1`
 	selectUser        = `SELECT ` + userColumns + ` FROM users WHERE id = $1`
 	countUsers        = `SELECT count(*) FROM users`
-	updateUserSecret  = `UPDATE users SET password_hash = $2 WHERE id = $1`
+	updateUserSecret  = `UPDATE users SET password_hash = $2 WHERE id = $1` //nolint:gosec // holds none
 	sessionColumns    = `hash, user_id, csrf, created_at, expires_at`
 	insertSession     = `INSERT INTO sessions (` + sessionColumns + `) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
 	selectSession     = `SELECT ` + sessionColumns + ` FROM sessions WHERE hash = $1 AND expires_at > $2`

@@ -233,7 +233,7 @@ func (t *tx) stmt(ctx context.Context, key shaped, shape string) (*sql.Stmt, err
 
 func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	cleanArgs(args)
-	st, err := t.stmt(ctx, shaped{text: text}, "")
+	st, err := t.stmt(ctx, shaped{text: text}, "") //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, er
 
 func (t *tx) rows(ctx context.Context, text, shape string, args []any) (*sql.Rows, error) {
 	cleanArgs(args)
-	st, err := t.stmt(ctx, shaped{text, len(args) / len(shape)}, shape)
+	st, err := t.stmt(ctx, shaped{text, len(args) / len(shape)}, shape) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +273,7 @@ func (t *tx) insert(ctx context.Context, text, shape string, n int, add func(arg
 			args = add(args, i)
 		}
 		t.buffer = args
-		st, err := t.stmt(ctx, shaped{text, to - from}, shape)
+		st, err := t.stmt(ctx, shaped{text, to - from}, shape) //nolint:sqlclosecheck // kept for the next call
 		if err != nil {
 			return err
 		}

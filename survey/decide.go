@@ -20,7 +20,7 @@ type Policy struct {
 // the whole day.
 type Window struct{ From, To int }
 
-// What a decision says to do.
+// A Verdict is what a decision says to do.
 type Verdict string
 
 // The verdicts.

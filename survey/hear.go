@@ -18,6 +18,19 @@ type Reply struct {
 	Button    string // payload of a tapped key; "" when typed
 }
 
+// Of reports whether an address is one that this send was or can be sent to on a channel: a payload can be typed by anybody.
+func (s *State) Of(c Channel, address string) bool {
+	if address != "" && (s.Send.Recipient.Address(c) == address || s.Send.Thread.Channel == c && s.Send.Thread.Address == address) {
+		return true
+	}
+	for _, a := range s.Attempts {
+		if a.Channel == c && a.Address == address {
+			return true
+		}
+	}
+	return false
+}
+
 // Payload is what a key of a score sends back.
 func Payload(sendID string, score int) string { return "odz:" + sendID + ":" + strconv.Itoa(score) }
 

@@ -196,3 +196,11 @@ func TestAnswerPage(t *testing.T) {
 		t.Errorf("an answer after the end was taken")
 	}
 }
+
+func TestOf(t *testing.T) {
+	t.Parallel()
+	s := invited(t)
+	if !s.Of(survey.SMS, "+385911234567") || s.Of(survey.SMS, "+385911234568") || s.Of(survey.Viber, "+385911234567") || s.Of(survey.SMS, "") {
+		t.Error("whose send it is was told wrong")
+	}
+}

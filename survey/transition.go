@@ -308,11 +308,7 @@ func (s *State) failed(a *Attempt, r Result, ours bool, now time.Time) {
 	switch {
 	case r.Fault == FaultTransient && s.Send.Tries+1 < MaxTries:
 		s.Send.Tries++
-		pause := r.Backoff
-		if r.RetryAfter > pause {
-			pause = r.RetryAfter
-		}
-		s.wait(a.Sender, now.Add(pause), ReasonTransient, now)
+		s.wait(a.Sender, now.Add(max(r.Backoff, r.RetryAfter)), ReasonTransient, now)
 	case r.Fault == FaultMisconfigured:
 		s.wait(a.Sender, now.Add(pauseAfter), ReasonMisconfigured, now)
 	case conversational(a.Kind):

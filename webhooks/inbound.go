@@ -58,7 +58,7 @@ func (in *Inbound) handle(c *fiber.Ctx) error {
 	if !ok || sender.Driver != c.Params("driver") {
 		return fmt.Errorf("no sender %q of driver %q takes callbacks: %w", c.Params("sender"), c.Params("driver"), survey.ErrNotFound)
 	}
-	if c.Get(fiber.HeaderContentEncoding) != "" {
+	if enc := c.Get(fiber.HeaderContentEncoding); enc != "" && !strings.EqualFold(enc, "identity") {
 		return fiber.NewError(http.StatusUnsupportedMediaType, "send the callback without Content-Encoding")
 	}
 	body := bytes.Clone(c.BodyRaw())
@@ -94,13 +94,13 @@ func (in *Inbound) handle(c *fiber.Ctx) error {
 }
 
 // key is the same for every repetition of a callback: the provider's own where it has one, else what the bytes are.
-func key(via channels.Receiver, cb channels.Callback) (k string) {
+func key(via channels.Receiver, cb channels.Callback) string {
 	sum := sha256.New()
 	sum.Write([]byte(cb.URL))
 	sum.Write([]byte{0})
 	sum.Write(cb.Body)
-	k = hex.EncodeToString(sum.Sum(nil))
-	updates, err := via.Read(cb)
+	k := hex.EncodeToString(sum.Sum(nil))
+	updates, err := read(via, cb)
 	if err != nil || len(updates) == 0 {
 		return k
 	}
@@ -115,6 +115,16 @@ func key(via channels.Receiver, cb channels.Callback) (k string) {
 		return joined
 	}
 	return k
+}
+
+// read is Read, whose panic is an error: what a driver cannot read is kept all the same (law 9).
+func read(via channels.Receiver, cb channels.Callback) (updates []channels.Update, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("read callback: %v", v)
+		}
+	}()
+	return via.Read(cb)
 }
 
 // kept leaves out what is only of the connection, and every credential.

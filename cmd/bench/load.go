@@ -31,7 +31,6 @@ type load struct {
 	limit          int
 	seconds        time.Duration
 	base           int
-	email          bool
 	channel        string
 	token          string // of the provider whose callbacks are signed
 	public         string

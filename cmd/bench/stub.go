@@ -99,8 +99,7 @@ func serveSMTP(ctx context.Context) error {
 	go func() { done <- server.Serve(ln) }()
 	err = c.control(ctx, nil, ln.Addr().String())
 	_ = server.Close()
-	<-done
-	return err
+	return errors.Join(err, ignoreClosed(<-done))
 }
 
 type sink struct{ c *counter }
@@ -116,4 +115,12 @@ func (s sink) Data(r io.Reader) error {
 	}
 	s.c.add()
 	return nil
+}
+
+// ignoreClosed: a server that was closed says so.
+func ignoreClosed(err error) error {
+	if errors.Is(err, gosmtp.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }

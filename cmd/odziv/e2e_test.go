@@ -105,7 +105,7 @@ func (p *process) start() {
 			p.t.Fatalf("the gateway ended at start: %v\n%s", p.err, p.log)
 		default:
 		}
-		resp, err := http.Get(p.url() + "/readyz") //nolint:noctx // bounded by await
+		resp, err := http.Get(p.url() + "/readyz")
 		if err != nil {
 			return err.Error(), false
 		}
@@ -332,7 +332,7 @@ func sendOrders(ctx context.Context, t *testing.T, url string, extra ...string) 
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "orders.csv")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	if err := os.WriteFile(file, text, 0o600); err != nil { //nolint:gosec // a folder of the test
 		t.Fatal(err)
 	}
 	var out logFile

@@ -27,7 +27,7 @@ type sendCmd struct {
 
 	Locale     string            `help:"Language of all orders, such as hr. Default: the language or country of each." placeholder:"LOCALE"`
 	Country    string            `help:"Country of orders that name none, for their phone numbers, such as HR." placeholder:"CODE"`
-	Timezone   string            `help:"Time zone of dates that name none." default:"UTC" placeholder:"ZONE"`
+	Timezone   string            `help:"Time zone of dates that name none. Default: UTC." default:"UTC" placeholder:"ZONE"`
 	Map        map[string]string `help:"What a column is that was not recognised, such as --map \"E-Mail Adresse=email\"; can be repeated." mapsep:"none" placeholder:"COLUMN=FIELD"`
 	Channels   []string          `help:"Channels in the order in which they are tried. Default: viber,sms,email." placeholder:"LIST"`
 	Touchpoint string            `help:"Where in the journey it is asked, such as delivery." placeholder:"NAME"`
@@ -214,7 +214,10 @@ func (r *sendRun) begin(f *os.File, c *sendCmd) error {
 	case old.URL != r.state.URL:
 		return fmt.Errorf("the run that was stopped went to %s: name that by --url, or begin again with --restart", old.URL)
 	}
-	r.state, r.rejected.size = old, old.RejectedBytes
+	r.state = old
+	if err := r.rejected.resume(old.RejectedBytes); err != nil {
+		return err
+	}
 	return r.records.seek(f, old.Offset, old.Line)
 }
 

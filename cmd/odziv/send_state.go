@@ -95,6 +95,20 @@ type rejectedFile struct {
 	size   int64
 }
 
+// resume cuts off what a stopped run wrote after its last state: those lines come again. A file that is shorter, or
+// gone, was changed by its owner, and goes on as it is.
+func (r *rejectedFile) resume(size int64) error {
+	info, err := os.Stat(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.size = min(size, info.Size())
+	return os.Truncate(r.path, r.size)
+}
+
 // add appends the refused ones of a batch and makes them durable.
 func (r *rejectedFile) add(refused []refusedLine) error {
 	if len(refused) == 0 {
@@ -115,11 +129,7 @@ func (r *rejectedFile) add(refused []refusedLine) error {
 	if err != nil {
 		return err
 	}
-	// What a stopped run wrote after its last state is cut off: those lines come again.
-	err = f.Truncate(r.size)
-	if err == nil {
-		_, err = f.WriteAt(text.Bytes(), r.size)
-	}
+	_, err = f.WriteAt(text.Bytes(), r.size)
 	r.size += int64(text.Len())
 	return errors.Join(err, f.Sync(), f.Close())
 }

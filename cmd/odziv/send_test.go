@@ -259,7 +259,7 @@ func TestSendStopAndResume(t *testing.T) {
 		}
 		// what a crash between the two writes leaves behind is cut off
 		if f, err := os.OpenFile(rejectedPath(file), os.O_APPEND|os.O_WRONLY, 0); err == nil {
-			_, _ = f.WriteString("9999,half a li")
+			_, _ = f.WriteString(strings.Repeat("9999,half a li", 1000))
 			_ = f.Close()
 		}
 	}
@@ -388,6 +388,33 @@ func TestResumeRefusesAnotherFile(t *testing.T) {
 	c.Resume, c.Restart = false, true
 	if code, _, err := runSend(t.Context(), c); code != exitRejected || len(g.asked) != 17 {
 		t.Errorf("restart: exit code %d, %v, %d sends", code, err, len(g.asked))
+	}
+}
+
+func TestResumeWithoutTheRefusedLines(t *testing.T) {
+	t.Parallel()
+	g, file := newFakeGateway(t), newOrders(t, "orders.csv", "order_number,email\n1,a@example.hr\n2,b\n3,c\n")
+	hash, err := os.Open(file) //nolint:gosec // in a folder of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hash.Close()
+	sum, err := hashFile(hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := sendState{File: sum, URL: g.URL, Offset: int64(len("order_number,email\n1,a@example.hr\n2,b\n")), Line: 4, Accepted: 1, Refused: 1, RejectedBytes: 99}
+	if err := stopped.write(file); err != nil {
+		t.Fatal(err)
+	}
+	c := newSend(g, file)
+	c.Resume = true
+	if code, out, err := runSend(t.Context(), c); code != exitRejected || !strings.Contains(out, ": 1 accepted, 0 duplicate, 2 refused\n") {
+		t.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	want := [][]string{{"order_number", "email", "line", "reason"}, {"3", "c", "4", "/recipient/email: is no address"}}
+	if diff := cmp.Diff(want, readRejected(t, file)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -71,7 +72,7 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger, prepare func(conte
 			return err
 		}
 	}
-	app, err := g.app(d)
+	app, err := g.app(d) //nolint:contextcheck // fiber hands each request its own
 	if err != nil {
 		return err
 	}
@@ -87,14 +88,14 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger, prepare func(conte
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := app.Listener(ln); err != nil && ctx.Err() == nil {
+		if err := app.Listener(web.Listener(ln)); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("serve: %w", err)
 		}
 		return nil
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		log.Info("draining", "seconds", cfg.Dispatch.Drain.Seconds())
+		log.InfoContext(ctx, "draining", "seconds", cfg.Dispatch.Drain.Seconds())
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Dispatch.Drain)
 		defer cancel()
 		err := app.ShutdownWithContext(drain)
@@ -103,20 +104,20 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger, prepare func(conte
 			g.work.Shutdown()
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
-			log.Warn("requests were cut off after the drain time")
+			log.WarnContext(ctx, "requests were cut off after the drain time")
 			err = nil
 		}
 		return err
 	})
 	err = group.Wait()
-	log.Info("stopped")
+	log.InfoContext(ctx, "stopped")
 	return err
 }
 
 // app puts what the roles of this process ask for on one server.
 func (g *gateway) app(d *demo) (*fiber.App, error) {
 	app := web.New(web.Config{
-		PublicURL: g.public, Log: g.log, Now: time.Now,
+		PublicURL: g.public, Log: g.log, Now: time.Now, Large: []string{"/webhooks/"},
 		Ready: []web.Check{
 			{Name: "store", Run: g.store.Ping},
 			{Name: "redis", Run: func(ctx context.Context) error { return g.redis.Ping(ctx).Err() }},
@@ -178,7 +179,7 @@ func (g *gateway) api(app *fiber.App) error {
 
 func (g *gateway) senderList() []api.Sender {
 	var list []api.Sender
-	for _, s := range append(g.senders[:len(g.senders):len(g.senders)], g.spare...) {
+	for _, s := range slices.Concat(g.senders, g.spare) {
 		list = append(list, api.Sender{Name: s.Name, Channel: s.Channel, Driver: s.Driver})
 	}
 	return list

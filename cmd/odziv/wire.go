@@ -60,7 +60,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (g *gateway, err er
 	}
 	g.closers = append(g.closers, func() {
 		if err := g.store.Close(); err != nil {
-			log.Error("store not closed", "error", err)
+			log.ErrorContext(context.WithoutCancel(ctx), "store not closed", "error", err)
 		}
 	})
 	var closeRedis func()

@@ -169,7 +169,7 @@ func (g box) SendNow(ctx context.Context, f sandbox.SendForm) (string, error) {
 		Status:      survey.Accepted, Kind: survey.Invitation, Actor: "sandbox", DueAt: now, CreatedAt: now, UpdatedAt: now,
 		ExpiresAt: now.Add(7 * 24 * time.Hour),
 	}
-	if faults := g.plan.Plan(&send, f.Channels); len(faults) > 0 {
+	if faults := g.plan.Plan(&send, f.Channels); len(faults) > 0 { //nolint:contextcheck // what it looks up, it keeps for all callers
 		return "", survey.InvalidError(faults)
 	}
 	if _, err := g.store.Accept(ctx, []survey.Send{send}, nil); err != nil {
@@ -263,9 +263,7 @@ func (p *planner) Plan(s *survey.Send, requested []survey.Channel) []survey.Fiel
 	if s.Locale == "" {
 		s.Locale = p.bySurvey[s.Survey].DefaultLocale
 	}
-	err = p.gateway.planner.Plan(s, requested)
-	var faults survey.InvalidError
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[survey.InvalidError](p.planner.Plan(s, requested)); ok {
 		return faults
 	}
 	return nil

@@ -195,7 +195,7 @@ func TestResponses(t *testing.T) {
 		{ID: "rsp_2", SendID: "snd_1", Mode: survey.Test},
 	}
 	want := `{"id":"` + id + `","send_id":"snd_1","mode":"live","survey":"nps-after-purchase","survey_version":1,"locale":"hr","status":"partial",` +
-		`"metric":{"type":"nps","score":9,"segment":"promoter"},"answers":[{"question":"score","value":9,"text":"devet","channel":"sms","evidence":"reply","at":"2026-11-20T14:05:00Z"}],` +
+		`"metric":{"type":"nps","score":9,"segment":"promoter"},"comment":"","answers":[{"question":"score","value":9,"text":"devet","channel":"sms","evidence":"reply","at":"2026-11-20T14:05:00Z"}],` +
 		`"created_at":"2026-11-20T14:05:00Z","updated_at":"2026-11-20T14:05:00Z"}`
 	if got := r.call(t, "GET", "/v1/responses?send=snd_1", ""); got.body != `{"items":[`+want+`]}` {
 		t.Errorf("got %s", got.body)

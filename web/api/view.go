@@ -121,6 +121,7 @@ type responseView struct {
 	Locale        string          `json:"locale"`
 	Status        string          `json:"status"` // partial or complete
 	Metric        metricView      `json:"metric"`
+	Comment       string          `json:"comment"` // the customer's own words, "" while there are none
 	Answers       []survey.Answer `json:"answers"`
 	CreatedAt     time.Time       `json:"created_at"`
 	UpdatedAt     time.Time       `json:"updated_at"`
@@ -143,6 +144,11 @@ func viewResponse(r survey.Response) responseView {
 	}
 	if v.Answers == nil {
 		v.Answers = []survey.Answer{}
+	}
+	for _, a := range v.Answers {
+		if a.Question == survey.QuestionComment {
+			v.Comment = a.Text
+		}
 	}
 	return v
 }
