@@ -51,8 +51,7 @@ browser: ## the browser tests alone; ODZIV_TEST_CHROMIUM names the browser
 bench: ## throughput of each stage, with the limit beside it
 	$(GO) run ./cmd/bench
 
-generate: ## templ pages and the example orders
-	$(TOOL) templ generate
+generate: ## the example orders
 	$(GO) run examples/generate.go > examples/orders.csv
 
 tidy: ## go.mod says what is used

@@ -155,7 +155,12 @@ func openPostgres(url string, writers int) (*sql.DB, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
-	db := stdlib.OpenDB(*cfg)
+	// Statements are prepared once and their plans kept. One that was made while a table was small would read all of it
+	// for ever: PostgreSQL makes a new plan only after ANALYZE. Every hot statement goes by an index.
+	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `SET enable_seqscan TO off`)
+		return err
+	}))
 	db.SetMaxOpenConns(writers + 8)
 	db.SetMaxIdleConns(writers + 8)
 	db.SetConnMaxIdleTime(5 * time.Minute)

@@ -22,7 +22,7 @@ const (
 
 // A thousand orders of a shop go out over a real SMTP conversation, Twilio and Viber; 40 broken ones are explained; answers come back
 // signed; and the outcomes add up.
-func TestOrders(t *testing.T) {
+func TestE2EOrders(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, env []string, _ string) {
 		p := newProcess(t, "", env...)
@@ -262,7 +262,7 @@ func flush(t *testing.T, redisURL string) {
 }
 
 // SIGTERM while messages go out: what is under way ends, the rest waits, and the process exits in its drain time.
-func TestShutdownUnderLoad(t *testing.T) {
+func TestE2EShutdownUnderLoad(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, env []string, _ string) {
 		p := newProcess(t, "", env...)

@@ -345,7 +345,7 @@ func sendOrders(ctx context.Context, t *testing.T, url string, extra ...string) 
 	return code, string(refused), out.String()
 }
 
-func TestShutdownAtStart(t *testing.T) {
+func TestE2EShutdownAtStart(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t, "")
 	p.run()
