@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/odziv/odziv/channels/channeltest"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/odziv/odziv/channels/channeltest"
 )
 
 const (

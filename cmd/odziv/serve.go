@@ -219,7 +219,7 @@ func (g *gateway) console(app *fiber.App, d *demo) error {
 	people := &people{store: g.store, passwords: passwords, sessions: &auth.Sessions{Store: g.store, Now: time.Now}}
 	deps := console.Deps{
 		Users: people, Releases: publishing{g.store, g.plan}, Drafts: g.store, Sends: workshopSends{g.store}, Renderer: g.renderer,
-		TestSend: g.testSend, Surveys: g.surveys, PublicURL: g.public, Log: g.log, Now: time.Now,
+		TestSend: g.testSend, Surveys: g.surveys, PublicURL: g.public, Zone: g.zone(), Log: g.log, Now: time.Now,
 	}
 	if d != nil {
 		deps.DemoLogin = d.login

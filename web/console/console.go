@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -31,11 +32,14 @@ type Console struct {
 
 // New reads the embedded views and assets; an error is a fault of the program.
 func New(deps Deps) (*Console, error) {
+	if deps.Zone == nil {
+		deps.Zone = time.UTC
+	}
 	files, err := loadAssets()
 	if err != nil {
 		return nil, err
 	}
-	pages, err := loadViews(files)
+	pages, err := loadViews(files, deps.Zone)
 	if err != nil {
 		return nil, err
 	}

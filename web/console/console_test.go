@@ -327,7 +327,9 @@ func TestSends(t *testing.T) {
 	want(t, a, 200, "Ana Kovačević", "Suppressed", "opted out", "&lt;b&gt;Marta&lt;/b&gt;")
 	wantNot(t, a, "<b>Marta")
 	a = get(t, app, "/console/sends/snd_0")
-	want(t, a, 200, "Send accepted", "Answer recorded", "value 9", "SM1")
+	want(t, a, 200, "Send accepted", "Answer recorded", "value 9", "SM1",
+		"Would wait if it were live: window (local 23:30); passed suppression", "channel sms · attempt att_1")
+	wantNot(t, a, "map[")
 	if strings.Index(a.body, "Send accepted") > strings.Index(a.body, "Send completed") {
 		t.Error("the story does not begin at its beginning")
 	}

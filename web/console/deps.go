@@ -25,6 +25,7 @@ type Deps struct {
 
 	Surveys   []survey.Survey // never changes
 	PublicURL string          // as people call it: cookies are Secure where it is https, forms of its origin are ours
+	Zone      *time.Location  // in which times are shown; nil = UTC
 	Log       *slog.Logger
 	Now       func() time.Time
 }

@@ -250,7 +250,12 @@ func (f *fake) Events(_ context.Context, id, _ string, _ int) ([]survey.Event, s
 		event("send.completed", 90*time.Second, nil),
 		event("answer.recorded", 89*time.Second, map[string]any{"question": "score", "value": 9}),
 		event("attempt.delivered", 2*time.Second, map[string]any{"attempt": "att_1"}),
-		event("attempt.claimed", time.Second, map[string]any{"attempt": "att_1", "channel": "sms"}),
+		event("attempt.claimed", time.Second, map[string]any{
+			"attempt": "att_1", "channel": "sms", "decision": map[string]any{"version": 1.0, "verdict": "go", "rules": []any{
+				map[string]any{"rule": "suppression", "fired": false},
+				map[string]any{"rule": "window", "fired": true, "waived": true, "saw": map[string]any{"local": "23:30"}},
+			}},
+		}),
 		event("send.accepted", 0, map[string]any{"survey": nps}),
 	}, "", nil
 }

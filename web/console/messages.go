@@ -196,7 +196,7 @@ func (c *Console) saveDraft(f *fiber.Ctx) error {
 		Survey: w.survey, Place: p, Locale: c.locale(p.Locale), Path: p.path(w.survey.ID), Tabs: c.tabs(w, p),
 		liveView: c.liveOf(f, w, p, number(posted(f, "base"))),
 	}
-	v.Live, v.SavedAt = true, c.deps.Now().Format("15:04:05")
+	v.Live, v.SavedAt = true, c.deps.Now().In(c.deps.Zone).Format("15:04:05")
 	v.page = c.pageOf(f, "", "messages")
 	return c.show(f, "live", v)
 }

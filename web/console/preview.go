@@ -50,7 +50,7 @@ func (c *Console) preview(ctx context.Context, w work, t survey.Text, over surve
 	loc := c.locale(t.Locale)
 	v := previewView{
 		Channel: over, Name: channelName(over), Icon: channelIcon(over), Brand: c.brandOf(w.survey), Lang: loc.Tag, Dir: dirOf(loc),
-		Clock: survey.Digits(c.deps.Now().Format("15:04"), loc.Tag), Question: t.Kind == survey.Question,
+		Clock: survey.Digits(c.deps.Now().In(c.deps.Zone).Format("15:04"), loc.Tag), Question: t.Kind == survey.Question,
 	}
 	v.Initial = string([]rune(v.Brand)[:1])
 	if empty(t) {

@@ -1,7 +1,10 @@
 package console
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +48,7 @@ type eventRow struct {
 	Mark, Icon string
 	Title      string
 	Type       string
+	Why        string // what the rules said
 	Details    string
 	At         time.Time
 }
@@ -149,11 +153,16 @@ func eventRowOf(e survey.Event) eventRow {
 	case "completed":
 		row.Mark = "accent"
 	}
+	row.Why = decisionWords(e.Data["decision"])
 	keys := make([]string, 0, len(e.Data))
 	for k := range e.Data {
-		keys = append(keys, k)
+		if k != "decision" || row.Why == "" {
+			keys = append(keys, k)
+		}
 	}
-	slices.Sort(keys)
+	slices.SortFunc(keys, func(a, b string) int { // what only a machine asks for goes last
+		return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), strings.Compare(a, b))
+	})
 	parts := make([]string, 0, len(keys))
 	for _, k := range keys {
 		if s := fmt.Sprint(e.Data[k]); s != "" && s != "<nil>" {
@@ -162,6 +171,67 @@ func eventRowOf(e survey.Event) eventRow {
 	}
 	row.Details = strings.Join(parts, " · ")
 	return row
+}
+
+func rankOf(key string) int {
+	switch key {
+	case "attempt", "actor", "inbound", "provider_id", "response":
+		return 1
+	default:
+		return 0
+	}
+}
+
+// decisionWords says which rules were looked at and what they did, "" when there is no decision.
+func decisionWords(kept any) string {
+	if kept == nil {
+		return ""
+	}
+	var d survey.Decision
+	if text, err := json.Marshal(kept); err != nil || json.Unmarshal(text, &d) != nil || d.Verdict == "" {
+		return ""
+	}
+	var held, waived, passed []string
+	for _, r := range d.Rules {
+		name := r.Name
+		if r.Fired {
+			name += sawWords(r.Saw)
+		}
+		switch {
+		case r.Waived:
+			waived = append(waived, name)
+		case r.Fired:
+			held = append(held, name)
+		default:
+			passed = append(passed, name)
+		}
+	}
+	var out []string
+	for _, part := range []struct {
+		words string
+		rules []string
+	}{{"stopped by ", held}, {"would wait if it were live: ", waived}, {"passed ", passed}} {
+		if len(part.rules) > 0 {
+			out = append(out, part.words+strings.Join(part.rules, ", "))
+		}
+	}
+	return capital(strings.Join(out, "; "))
+}
+
+// sawWords are the facts that a rule looked at.
+func sawWords(saw map[string]any) string {
+	facts := make([]string, 0, len(saw))
+	for _, k := range slices.Sorted(maps.Keys(saw)) {
+		v := fmt.Sprint(saw[k])
+		if at, err := time.Parse(time.RFC3339, v); err == nil {
+			v = at.UTC().Format("2 Jan 2006, 15:04 UTC")
+		}
+		facts = append(facts, strings.ReplaceAll(k, "_", " ")+" "+v)
+	}
+	if len(facts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(facts, ", ") + ")"
 }
 
 func attemptRowOf(a survey.Attempt) attemptRow {

@@ -43,13 +43,16 @@ func (c *Console) pageOf(f *fiber.Ctx, title, section string) page {
 	}
 }
 
-func loadViews(files assets) (views, error) {
+func loadViews(files assets, zone *time.Location) (views, error) {
+	at := func(layout string) func(time.Time) string {
+		return func(t time.Time) string { return t.In(zone).Format(layout) }
+	}
 	set, err := template.New("").Funcs(template.FuncMap{
 		"asset":   files.address,
-		"day":     day,
-		"date":    func(t time.Time) string { return t.Format("2 Jan") },
-		"clock":   func(t time.Time) string { return t.Format("15:04:05.000") },
-		"minute":  func(t time.Time) string { return t.Format("15:04") },
+		"day":     at("2 Jan 2006, 15:04"),
+		"date":    at("2 Jan"),
+		"clock":   at("15:04:05.000"),
+		"minute":  at("15:04"),
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"dir":     dirOf,
 		"capital": capital,
@@ -75,8 +78,6 @@ func (c *Console) show(f *fiber.Ctx, name string, data any) error {
 	f.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
 	return f.Send(out.Bytes())
 }
-
-func day(t time.Time) string { return t.Format("2 Jan 2006, 15:04") }
 
 // initials are the first letters of the first two words of a name.
 func initials(name string) string {

@@ -175,7 +175,7 @@ func (p *pages) page(purpose string, serve func(*fiber.Ctx, *screen) error) fibe
 		asked := p.asked(c)
 		v, err := p.Sends.View(c.UserContext(), id, asked)
 		if err == nil {
-			s := &screen{View: v, Locale: p.locale(v.Locale), lang: asked}
+			s := &screen{View: v, Locale: p.locale(v.Locale), lang: asked, Early: v.ExpiresAt.IsZero() || p.Now().Before(v.ExpiresAt)}
 			if s.menu(p.Locales); serveErr(serve(c, s), &err) {
 				return nil
 			}

@@ -65,7 +65,7 @@ func TestStates(t *testing.T) {
 		{"comment kept while changing", "/s/s-done?step=comment", 200, []string{"Brzo i uredno.</textarea>"}, nil},
 		{"expired", "/s/s-late", 410, []string{"Ova je anketa završila", "21.\u00a0studenoga 2026."}, []string{"<form"}},
 		{"expired after an answer", "/s/s-late-done", 200, []string{"Već ste odgovorili", "Vaša ocjena: 9"}, []string{"change=1", "<form"}},
-		{"closed", "/s/s-closed", 410, []string{"Ova je anketa završila"}, []string{"<form"}},
+		{"closed", "/s/s-closed", 410, []string{"Ova je anketa završila"}, []string{"<form", "vrijedila do"}},
 		{"token of another purpose", "/s/u-new", 404, []string{"We do not know this link"}, nil},
 		{"send that is gone", "/s/s-nobody", 404, []string{"We do not know this link"}, nil},
 		{"unsubscribe", "/u/u-new", 200, []string{"Ne želite više ankete?", `name="all" value="1" checked`, `href="/s/s-new"`, `method="post"`}, nil},

@@ -20,6 +20,7 @@ type screen struct {
 	Chosen   *int   // the score that is marked
 	Unsent   bool   // Chosen is not stored yet
 	Fixed    bool   // nothing can be changed any more
+	Early    bool   // closed before its day: there is no date to name
 	All      bool   // unsubscribed from all channels just now
 	Error    string // what to mend, in the reader's words
 	Switch   []choice

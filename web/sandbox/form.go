@@ -181,7 +181,7 @@ func samples() []sample {
 	sms, viber, mail := []survey.Channel{survey.SMS}, []survey.Channel{survey.Viber}, []survey.Channel{survey.Email}
 	return []sample{
 		{"Delivery, Ana, SMS", SendForm{"nps-after-purchase", "hr", "Ana Kovač", "+385911234567", "", sms}},
-		{"Support call, Јелена, Viber", SendForm{"csat-after-support", "sr-Cyrl", "Јелена Петровић", "+381645550110", "", viber}},
+		{"Support call, Јелена, Viber", SendForm{"csat-after-support", "sr-Cyrl", "Јелена Петровић", "+381641234567", "", viber}},
 		{"Return, سارا, email", SendForm{"ces-after-return", "fa", "سارا احمدی", "", "sara@example.ir", mail}},
 		{"Delivery, Marek, Viber", SendForm{"nps-after-purchase", "pl", "Marek Nowak", "+48601555010", "", viber}},
 		{"Delivery, سارا, SMS", SendForm{"nps-after-purchase", "fa", "سارا احمدی", "+989121234567", "", sms}},
