@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/odziv/odziv/survey"
 )
@@ -48,6 +49,17 @@ type emailData struct {
 	Address             string
 	C                   emailColors
 	MSO                 struct{ Head, Open, Close template.HTML }
+
+	scale scale
+	pack  *Pack
+}
+
+// A scale is what the row of keys depends on, but for colors and locale. Zero = none.
+type scale struct {
+	shown    bool
+	min, max int
+	page     string // address that a score is added to
+	query    bool   // it has a question mark
 }
 
 type emailColors struct{ Fill, On, Ink, Soft, Edge, DarkFill, DarkOn, DarkSoft template.CSS }
@@ -74,6 +86,7 @@ func (r *Renderer) standardEmail(ctx context.Context, marked string, made Render
 			template.CSS(colors.Edge), template.CSS(colors.DarkFill), template.CSS(colors.DarkOn), template.CSS(colors.DarkSoft), //nolint:gosec // made by PaletteOf
 		},
 	}
+	d.pack = pack
 	outlookFont := "Segoe UI,Arial,sans-serif"
 	if pack.RTL {
 		d.Align, d.Font, d.Tight, d.Loose, outlookFont = "right", arabicFont, "1.6", "1.8", "Tahoma,Arial,sans-serif"
@@ -94,16 +107,23 @@ func (r *Renderer) standardEmail(ctx context.Context, marked string, made Render
 			return "", err
 		}
 	}
-	scale := asks && req.Links.Page != "" && req.Survey.Max > req.Survey.Min
-	if scale {
-		d.Scale = scaleHTML(req, pack, colors, string(d.Font))
-		d.Min, d.Max = pack.Number(strconv.Itoa(req.Survey.Min)), pack.Number(strconv.Itoa(req.Survey.Max))
+	if page := req.Links.Page; asks && page != "" && req.Survey.Max > req.Survey.Min {
+		d.scale = scale{shown: true, min: req.Survey.Min, max: req.Survey.Max, page: page, query: strings.Contains(page, "?")}
 	}
-	d.place(marked, scale, pack, req)
+	d.place(marked, d.scale.shown, pack, req)
 	if bare := plainText(string(d.Hint)); strings.Contains(bare, d.Low) && strings.Contains(bare, d.High) {
 		d.Low, d.High = "", "" // the author has said it
 	}
 	d.Question, d.Low, d.High = bareText(d.Question), bareText(d.Low), bareText(d.High)
+	return r.frames.html(&d, brand)
+}
+
+// html puts d into the layout.
+func (d *emailData) html() (string, error) {
+	if d.scale.shown {
+		d.Scale = d.scale.html(d.pack, d.C, string(d.Font))
+		d.Min, d.Max = d.pack.Number(strconv.Itoa(d.scale.min)), d.pack.Number(strconv.Itoa(d.scale.max))
+	}
 	var b bytes.Buffer
 	if err := layout.Execute(&b, d); err != nil {
 		return "", fmt.Errorf("email layout: %w", err)
@@ -113,14 +133,14 @@ func (r *Renderer) standardEmail(ctx context.Context, marked string, made Render
 
 // place gives each paragraph its place in the layout.
 func (d *emailData) place(marked string, scale bool, pack *Pack, req Request) {
-	question := essence(d.Question)
+	question := strings.ContainsFunc(d.Question, essential)
 	into := &d.Before
 	for p := range strings.SplitSeq(strings.ReplaceAll(marked, "\r\n", "\n"), "\n\n") {
 		p = strings.Trim(p, "\n ")
 		bare := bareText(p)
 		switch {
 		case strings.TrimSpace(bare) == "":
-		case question != "" && essence(bare) == question:
+		case question && sameEssence(bare, d.Question):
 		case req.Links.Unsubscribe != "" && strings.Contains(bare, req.Links.Unsubscribe):
 			why, leave := withoutLink(p, req.Links.Unsubscribe)
 			d.Why = paragraph(why, pack)
@@ -147,23 +167,32 @@ func withoutLink(p, link string) (lines, label string) {
 			keep = append(keep, line)
 			continue
 		}
-		line = strings.NewReplacer(string(markOpen)+link+string(markClose), "", link, "").Replace(line)
+		line = strings.ReplaceAll(strings.ReplaceAll(line, string(markOpen)+link+string(markClose), ""), link, "")
 		label = strings.TrimRight(strings.TrimSpace(line), ":： ")
 	}
 	return strings.Join(keep, "\n"), label
 }
 
 // bareText is marked text without marks.
-func bareText(s string) string { return strings.Map(dropControls, s) }
+func bareText(s string) string { return clean(s) }
 
-// essence is what of a sentence must be equal to be the same sentence.
-func essence(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToLower(r)
+// essential reports whether r is one of the characters by which sentences differ.
+func essential(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// sameEssence reports whether two sentences have the same letters and digits.
+func sameEssence(a, b string) bool {
+	for {
+		i, j := strings.IndexFunc(a, essential), strings.IndexFunc(b, essential)
+		if i < 0 || j < 0 {
+			return i == j
 		}
-		return -1
-	}, s)
+		x, n := utf8.DecodeRuneInString(a[i:])
+		y, m := utf8.DecodeRuneInString(b[j:])
+		if x != y && unicode.ToLower(x) != unicode.ToLower(y) {
+			return false
+		}
+		a, b = a[i+n:], b[j+m:]
+	}
 }
 
 var webAddress = regexp.MustCompile(`https?://[^\s<]*[^\s<.,;:!?)]`)
@@ -178,7 +207,12 @@ func paragraph(marked string, pack *Pack) template.HTML {
 
 var anyTag = regexp.MustCompile(`<[^>]*>`)
 
-func plainText(s string) string { return anyTag.ReplaceAllString(s, "") }
+func plainText(s string) string {
+	if !strings.Contains(s, "<") {
+		return s
+	}
+	return anyTag.ReplaceAllString(s, "")
+}
 
 func initial(name string) string {
 	for _, r := range name {
@@ -189,9 +223,9 @@ func initial(name string) string {
 	return ""
 }
 
-// scaleHTML is a row of keys, one link for each score; in two tables that stand side by side where there is room.
-func scaleHTML(req Request, pack *Pack, c Palette, font string) template.HTML {
-	low, high := req.Survey.Min, req.Survey.Max
+// html is a row of keys, one link for each score; in two tables that stand side by side where there is room.
+func (s scale) html(pack *Pack, c emailColors, font string) template.HTML {
+	low, high := s.min, s.max
 	n := high - low + 1
 	first := n
 	if n > 6 {
@@ -199,7 +233,7 @@ func scaleHTML(req Request, pack *Pack, c Palette, font string) template.HTML {
 	}
 	const cell = 48
 	sep := "?"
-	if strings.Contains(req.Links.Page, "?") {
+	if s.query {
 		sep = "&"
 	}
 	maxWord := pack.Number(strconv.Itoa(high))
@@ -213,11 +247,11 @@ func scaleHTML(req Request, pack *Pack, c Palette, font string) template.HTML {
 			score := strconv.Itoa(v)
 			word := pack.Number(score)
 			b.WriteString(`<td width="48" align="center" style="width:48px;padding:4px 1px"><table role="presentation" dir="` + pack.Dir +
-				`" cellpadding="0" cellspacing="0" border="0" width="46" style="width:46px;border-collapse:separate"><tr><td class="o-btn" align="center" valign="middle" height="48" bgcolor="` + c.Soft +
-				`" style="height:48px;background-color:` + c.Soft + `;border:1px solid ` + c.Edge + `;border-radius:14px;mso-line-height-rule:exactly"><a class="o-num" href="`)
-			b.WriteString(textEscaper.Replace(req.Links.Page + sep + "score=" + score))
+				`" cellpadding="0" cellspacing="0" border="0" width="46" style="width:46px;border-collapse:separate"><tr><td class="o-btn" align="center" valign="middle" height="48" bgcolor="` + string(c.Soft) +
+				`" style="height:48px;background-color:` + string(c.Soft) + `;border:1px solid ` + string(c.Edge) + `;border-radius:14px;mso-line-height-rule:exactly"><a class="o-num" href="`)
+			b.WriteString(textEscaper.Replace(s.page + sep + "score=" + score))
 			b.WriteString(`" aria-label="` + textEscaper.Replace(pack.Word("score_of", "score", word, "max", maxWord)))
-			b.WriteString(`" style="display:block;width:44px;font-family:` + font + `;font-size:18px;line-height:46px;font-weight:bold;color:` + c.Ink + `;text-decoration:none">` + word + `</a></td></tr></table></td>`)
+			b.WriteString(`" style="display:block;width:44px;font-family:` + font + `;font-size:18px;line-height:46px;font-weight:bold;color:` + string(c.Ink) + `;text-decoration:none">` + word + `</a></td></tr></table></td>`)
 		}
 		b.WriteString(`</tr></table>`)
 	}

@@ -73,8 +73,11 @@ func NewEngine() *Engine {
 
 // A Program is a compiled source. Safe for concurrent use.
 type Program struct {
-	root   render.Node
-	engine *Engine
+	root    render.Node
+	engine  *Engine
+	fixed   bool // there is no tag in it: every result is source
+	source  string
+	foreign map[string]bool // values of Vars that the source does not name
 }
 
 // Compile reads a source. The error is a SourceError.
@@ -97,7 +100,14 @@ func (e *Engine) Compile(source string) (p *Program, err error) {
 	if fault != nil {
 		return nil, &SourceError{Line: fault.LineNumber(), Column: 1, Code: "syntax", Message: fault.Error()}
 	}
-	return &Program{root: root, engine: e}, nil
+	p = &Program{root: root, engine: e, source: source, foreign: make(map[string]bool)}
+	p.fixed = !strings.Contains(source, "{{") && !strings.Contains(source, "{%")
+	for _, name := range []string{"contact", "brand", "transaction", "links", "survey", "score", "segment"} {
+		if !strings.Contains(source, name) {
+			p.foreign[name] = true
+		}
+	}
+	return p, nil
 }
 
 // A SourceError is a fault of a source, where it is. Line and Column count from 1; columns are UTF-16 code units, as
@@ -112,8 +122,12 @@ func (e *SourceError) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
 }
 
-// run renders into marked text: each value of a variable stands between markOpen and markClose.
-func (p *Program) run(ctx context.Context, vars map[string]any, locale, digits string) (out string, err error) {
+// run renders into marked text: each value of a variable stands between markOpen and markClose. links, unless they are
+// zero, outrank those of vars.
+func (p *Program) run(ctx context.Context, vars map[string]any, links URLs, locale, digits string) (out string, err error) {
+	if p.fixed {
+		return p.source, nil
+	}
 	m, _ := p.engine.machines.Get().(*machine)
 	defer func() {
 		if recover() != nil {
@@ -125,7 +139,7 @@ func (p *Program) run(ctx context.Context, vars map[string]any, locale, digits s
 	m.ctx, m.until, m.steps = ctx, time.Now().Add(renderTime), maxSteps
 	m.locale, m.digits = locale, digits
 	sink := &sink{m: m}
-	fault := render.Render(p.root, sink, m.bind(vars), m.cfg)
+	fault := render.Render(p.root, sink, m.bind(vars, links, p.foreign), m.cfg)
 	switch {
 	case m.fault != nil: // loops and captures may have swallowed it
 		return "", m.fault
@@ -283,14 +297,29 @@ func dropControls(r rune) rune {
 	}
 }
 
-// bind copies the values that a source may see.
-func (m *machine) bind(vars map[string]any) map[string]any {
-	out := make(map[string]any, len(vars)+1)
+// bind copies the values that a source may see, but for those that it does not name.
+func (m *machine) bind(vars map[string]any, links URLs, foreign map[string]bool) map[string]any {
+	out := make(map[string]any, len(vars)+2)
 	for k, v := range vars {
-		out[k] = plain(v, 0)
+		if !foreign[k] && (k != "links" || links == (URLs{})) {
+			out[k] = plain(v, 0)
+		}
+	}
+	if !foreign["links"] && links != (URLs{}) {
+		out["links"] = map[string]any{"page": clean(links.Page), "unsubscribe": clean(links.Unsubscribe)}
 	}
 	out[machineKey] = m
 	return out
+}
+
+// clean is s through dropControls; most strings have nothing to drop, and need no copy.
+func clean(s string) string {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' && c != '\n' && c != '\t') || c >= 0x7f {
+			return strings.Map(dropControls, s)
+		}
+	}
+	return s
 }
 
 // plain makes of a value one without methods, and of its strings such without control characters.
@@ -302,7 +331,7 @@ func plain(v any, depth int) any {
 	case nil, bool, int:
 		return v
 	case string:
-		return strings.Map(dropControls, v)
+		return clean(v)
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil

@@ -19,7 +19,7 @@ func renderText(t testing.TB, source string, vars map[string]any) (string, error
 	if err != nil {
 		return "", err
 	}
-	marked, err := p.run(context.Background(), vars, "en", asciiDigits)
+	marked, err := p.run(context.Background(), vars, URLs{}, "en", asciiDigits)
 	return finishText(marked, false, asciiDigits), err
 }
 
@@ -226,11 +226,11 @@ func TestRenderStopsWithContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.run(ctx, nil, "en", asciiDigits); !errors.Is(err, context.Canceled) {
+	if _, err := p.run(ctx, nil, URLs{}, "en", asciiDigits); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 	// The machine goes back clean.
-	if got, err := p.run(t.Context(), nil, "en", asciiDigits); err != nil || !strings.Contains(got, "10") {
+	if got, err := p.run(t.Context(), nil, URLs{}, "en", asciiDigits); err != nil || !strings.Contains(got, "10") {
 		t.Errorf("second run: %q, %v", got, err)
 	}
 }

@@ -14,22 +14,32 @@ func finishText(marked string, rtl bool, digits string) string {
 	b.Grow(len(marked))
 	inLink := false
 	for i := 0; i < len(marked); {
+		// Only these can begin something; 0xe2 is the first byte of every mark.
+		next := i
+		for next < len(marked) {
+			c := marked[next]
+			if c == 0xe2 || (inLink && (c == ' ' || c == '\n' || c == '\t' || c == '<' || c == '>' || c == '"')) || (!inLink && c == 'h') {
+				break
+			}
+			next++
+		}
+		b.WriteString(marked[i:next])
+		if i = next; i == len(marked) {
+			break
+		}
 		r, size := utf8.DecodeRuneInString(marked[i:])
 		switch {
 		case r == markOpen:
 			value := marked[i+size:]
-			end := strings.IndexRune(value, markClose)
+			end := strings.Index(value, string(markClose))
 			if end < 0 {
 				end = len(value)
 			}
 			value = value[:end]
 			i += size + end + len(string(markClose))
-			if inLink || linkStart(value) == 0 {
+			if inLink || isLink(value) {
 				b.WriteString(value)
-				inLink = true
-				if strings.ContainsAny(value, " \n") {
-					inLink = false
-				}
+				inLink = !strings.ContainsAny(value, " \n")
 				continue
 			}
 			value = strings.ReplaceAll(localNumber(value, digits), string(markBreak), "\n")
@@ -44,9 +54,9 @@ func finishText(marked string, rtl bool, digits string) string {
 		case r == markClose || r == markBreak:
 			i += size
 			continue
-		case inLink && (r == ' ' || r == '\n' || r == '\t' || r == '<' || r == '>' || r == '"'):
+		case inLink && r < utf8.RuneSelf:
 			inLink = false
-		case !inLink && r == 'h' && linkStart(marked[i:]) == 0:
+		case !inLink && r == 'h' && isLink(marked[i:]):
 			inLink = true
 		}
 		b.WriteString(marked[i : i+size])
@@ -91,7 +101,7 @@ func finishHTML(marked, digits string) string {
 			value := marked[i : i+end]
 			i = min(len(marked), i+end+len(string(markClose)))
 			switch {
-			case state == text && linkStart(value) != 0:
+			case state == text && !isLink(value):
 				b.WriteString("<bdi>" + strings.ReplaceAll(textEscaper.Replace(localNumber(value, digits)), string(markBreak), "<br>") + "</bdi>")
 			case state == tag && quote == 0:
 				b.WriteString(bareEscaper.Replace(value))
@@ -153,10 +163,10 @@ func markedHTML(marked, digits string) string {
 	for marked != "" {
 		open := strings.IndexRune(marked, markOpen)
 		if open < 0 {
-			b.WriteString(textEscaper.Replace(strings.Map(dropControls, marked)))
+			b.WriteString(textEscaper.Replace(clean(marked)))
 			break
 		}
-		b.WriteString(textEscaper.Replace(strings.Map(dropControls, marked[:open])))
+		b.WriteString(textEscaper.Replace(clean(marked[:open])))
 		marked = marked[open+len(string(markOpen)):]
 		end := strings.IndexRune(marked, markClose)
 		rest := ""
@@ -167,7 +177,7 @@ func markedHTML(marked, digits string) string {
 		b.WriteString("<bdi>" + textEscaper.Replace(localNumber(marked, digits)) + "</bdi>")
 		marked = rest
 	}
-	return strings.NewReplacer("\n", "<br>", string(markBreak), "<br>").Replace(b.String())
+	return strings.ReplaceAll(strings.ReplaceAll(b.String(), "\n", "<br>"), string(markBreak), "<br>")
 }
 
 // fallbackPack is the pack of a locale that has none.
@@ -187,13 +197,7 @@ func fallbackPack(locale string) *Pack {
 	return p
 }
 
-// linkStart is the place of the first web address in s, −1 without one.
-func linkStart(s string) int {
-	at := -1
-	for _, scheme := range []string{"https://", "http://"} {
-		if i := strings.Index(s, scheme); i >= 0 && (at < 0 || i < at) {
-			at = i
-		}
-	}
-	return at
+// isLink reports whether s begins with a web address.
+func isLink(s string) bool {
+	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
 }

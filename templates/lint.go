@@ -126,7 +126,7 @@ func (e *Engine) smsRemarks(src survey.Text, o LintOptions) []Remark {
 	if vars == nil {
 		vars = SampleVars(o.Survey, src.Locale)
 	}
-	marked, err := p.run(context.Background(), vars, src.Locale, pack.Digits)
+	marked, err := p.run(context.Background(), vars, URLs{}, src.Locale, pack.Digits)
 	if err != nil {
 		return nil
 	}

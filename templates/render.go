@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/odziv/odziv/survey"
@@ -67,6 +67,7 @@ type Renderer struct {
 	brands map[string]Brand
 
 	palettes map[string]Palette // by color, of the brands
+	frames   *frames
 
 	mu       sync.Mutex
 	releases map[releaseKey]*list.Element // guarded by mu; values are *release
@@ -81,6 +82,7 @@ func NewRenderer(source Source, packs map[string]*Pack, brands map[string]Brand)
 	r := &Renderer{
 		engine: NewEngine(), source: source, packs: packs, brands: brands, palettes: make(map[string]Palette),
 		releases: make(map[releaseKey]*list.Element), recent: list.New(),
+		frames: newFrames(),
 	}
 	for _, b := range brands {
 		r.palettes[b.Color] = PaletteOf(b.Color)
@@ -141,6 +143,34 @@ type release struct {
 type compiled struct {
 	src                 survey.Text
 	subject, text, html *Program
+	last                [2]atomic.Pointer[finished] // of text; the second as an SMS
+}
+
+// finished is what a marked text has become. Many texts hold nothing of the person, so that one message is like the
+// one before.
+type finished struct {
+	marked, plain, text string // plain is not folded
+	size                SMSSize
+	folded              bool
+}
+
+// finish makes of marked text, of a locale that is always the same for a text, what is sent.
+func (c *compiled) finish(marked string, sms bool, pack *Pack) *finished {
+	last := &c.last[0]
+	if sms {
+		last = &c.last[1]
+	}
+	if f := last.Load(); f != nil && f.marked == marked {
+		return f
+	}
+	f := &finished{marked: marked, plain: strings.TrimSpace(finishText(marked, pack.RTL, pack.Digits))}
+	f.text = f.plain
+	if sms {
+		f.text = FoldSMS(f.plain, pack.SMSFold)
+		f.folded, f.size = f.text != f.plain, SizeOf(f.text)
+	}
+	last.Store(f)
+	return f
 }
 
 func (r *Renderer) release(ctx context.Context, key releaseKey) (*release, error) {
@@ -301,17 +331,11 @@ func (r *Renderer) make(ctx context.Context, c *compiled, where found, req Reque
 	out := Rendered{
 		Locale: where.locale, Channel: where.channel, Fallback: where.fallback(req.Channel, req.Locale), RTL: pack.RTL,
 	}
-	vars := req.Vars
-	if req.Links != (URLs{}) {
-		vars = make(map[string]any, len(req.Vars)+1)
-		maps.Copy(vars, req.Vars)
-		vars["links"] = map[string]any{"page": req.Links.Page, "unsubscribe": req.Links.Unsubscribe}
-	}
 	run := func(p *Program) (string, error) {
 		if p == nil {
 			return "", nil
 		}
-		s, err := p.run(ctx, vars, where.locale, pack.Digits)
+		s, err := p.run(ctx, req.Vars, req.Links, where.locale, pack.Digits)
 		if err != nil {
 			return "", fmt.Errorf("%s for %s in %s: %w", c.src.Kind, c.src.Channel, c.src.Locale, err)
 		}
@@ -321,22 +345,17 @@ func (r *Renderer) make(ctx context.Context, c *compiled, where found, req Reque
 	if err != nil {
 		return Rendered{}, err
 	}
-	out.Text = strings.TrimSpace(finishText(marked, pack.RTL, pack.Digits))
-	if out.Text == "" {
+	done := c.finish(marked, req.Channel == survey.SMS, pack)
+	out.Text = done.text
+	if done.plain == "" {
 		return Rendered{}, fmt.Errorf("%s for %s in %s is empty: %w", c.src.Kind, c.src.Channel, c.src.Locale, ErrNoText)
 	}
 	for _, link := range []string{req.Links.Page, req.Links.Unsubscribe} {
-		if link != "" && strings.Contains(out.Text, link) {
+		if link != "" && strings.Contains(done.plain, link) {
 			out.Links = append(out.Links, link)
 		}
 	}
-	if req.Channel == survey.SMS {
-		folded := FoldSMS(out.Text, pack.SMSFold)
-		out.Folded = folded != out.Text
-		out.Text = folded
-		size := SizeOf(folded)
-		out.Segments, out.UCS2 = size.Segments, size.UCS2
-	}
+	out.Segments, out.UCS2, out.Folded = done.size.Segments, done.size.UCS2, done.folded
 	if c.src.Channel != survey.Email {
 		return out, nil
 	}
@@ -371,10 +390,7 @@ func (r *Renderer) word(ctx context.Context, kind survey.Kind, locale string, re
 func Vars(send survey.Send, brand Brand, sv survey.Survey, links URLs, resp *survey.Response) map[string]any {
 	zone := time.UTC
 	for _, name := range []string{send.Recipient.Timezone, brand.Timezone} {
-		if name == "" {
-			continue
-		}
-		if z, err := time.LoadLocation(name); err == nil {
+		if z := zoneOf(name); z != nil {
 			zone = z
 			break
 		}
@@ -406,6 +422,25 @@ func Vars(send survey.Send, brand Brand, sv survey.Survey, links URLs, resp *sur
 		vars["score"], vars["segment"] = resp.Score, string(resp.Segment)
 	}
 	return absent(vars)
+}
+
+// zones are the time zones that were read from files, by name; the files bound how many there can be.
+var zones sync.Map //nolint:gochecknoglobals // a table, filled as it is used
+
+// zoneOf is a time zone, nil for a name that is none. "" is none.
+func zoneOf(name string) *time.Location {
+	if name == "" {
+		return nil
+	}
+	if z, ok := zones.Load(name); ok {
+		return z.(*time.Location) //nolint:forcetypeassert // the only type in it
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		return nil
+	}
+	zones.Store(name, z)
+	return z
 }
 
 // absent makes empty values nil: in Liquid an empty string is true, and authors write {% if contact.first_name %}.
