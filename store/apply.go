@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"reflect"
 	"slices"
@@ -21,14 +20,10 @@ const (
 
 	selectSuppressed = `SELECT ` + suppressionColumns + ` FROM suppressions WHERE address IN (%s)`
 
-	updateSends = `
-WITH v (id, locale, status, reason, kind, step, lane, due_at, epoch, tries, expires_at, updated_at, thread, response_id, attempts)
-AS (VALUES %s)
-UPDATE sends SET locale = v.locale, status = v.status, reason = v.reason, kind = v.kind, step = v.step, lane = v.lane,
-due_at = v.due_at, epoch = v.epoch, tries = v.tries, expires_at = v.expires_at, updated_at = v.updated_at,
-thread = v.thread, response_id = v.response_id, attempts = v.attempts
-FROM v WHERE sends.id = v.id`
-	updateSendsShape = "tttttntnnnnnttn"
+	// One row: SQLite copies the VALUES of an UPDATE FROM before it begins, and PostgreSQL gets all of a group at once.
+	updateSend = `
+UPDATE sends SET locale = $1, status = $2, reason = $3, kind = $4, step = $5, lane = $6, due_at = $7, epoch = $8, tries = $9,
+expires_at = $10, updated_at = $11, thread = $12, response_id = $13, attempts = $14 WHERE id = $15`
 
 	updateRecipient = `UPDATE sends SET email = $2, phone = $3, viber_id = $4, plan = $5, doc = $6 WHERE id = $1`
 
@@ -54,6 +49,11 @@ ON CONFLICT (address, channel, mode) DO NOTHING`
 	insertSuppressionsShape = "tttttttt"
 
 	deleteSuppression = `DELETE FROM suppressions WHERE address = $1 AND channel = $2 AND mode = $3`
+)
+
+const (
+	insertLedger      = `INSERT INTO ledger (send_id, id, type, at, data) VALUES %s`
+	insertLedgerShape = "ttttt"
 )
 
 type applyWork struct {
@@ -94,7 +94,7 @@ func (s *Store) load(ctx context.Context, q querier, ids []string, lock string) 
 	if lock != "" {
 		text = selectSends + ` ORDER BY id` + lock
 	}
-	err := in(ctx, q, text, ids, func(rows *sql.Rows) error {
+	err := in(ctx, q, text, ids, func(rows scanner) error {
 		m, err := s.scanSend(rows)
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func (s *Store) load(ctx context.Context, q querier, ids []string, lock string) 
 }
 
 func loadAttempts(ctx context.Context, q querier, ids []string, states map[string]*state) error {
-	err := in(ctx, q, selectAttempts, ids, func(rows *sql.Rows) error {
+	err := in(ctx, q, selectAttempts, ids, func(rows scanner) error {
 		a, err := scanAttempt(rows)
 		if st := states[a.SendID]; st != nil {
 			st.Attempts = append(st.Attempts, a)
@@ -150,7 +150,7 @@ func loadAttempts(ctx context.Context, q querier, ids []string, states map[strin
 	return err
 }
 
-func scanAttempt(rows *sql.Rows) (survey.Attempt, error) {
+func scanAttempt(rows scanner) (survey.Attempt, error) {
 	var a survey.Attempt
 	var at, updated int64
 	err := rows.Scan(&a.ID, &a.SendID, (*string)(&a.Kind), &a.Step, (*string)(&a.Channel), &a.Sender, &a.Address,
@@ -159,7 +159,7 @@ func scanAttempt(rows *sql.Rows) (survey.Attempt, error) {
 	return a, err
 }
 
-func scanSuppression(rows *sql.Rows) (survey.Suppression, error) {
+func scanSuppression(rows scanner) (survey.Suppression, error) {
 	var p survey.Suppression
 	var at int64
 	err := rows.Scan((*string)(&p.Mode), (*string)(&p.Channel), &p.Address, &p.Scope, &p.Reason, &p.Source, &p.SendID, &at)
@@ -170,7 +170,7 @@ func scanSuppression(rows *sql.Rows) (survey.Suppression, error) {
 func loadSuppressed(ctx context.Context, q querier, addresses []string, states map[string]*state) error {
 	slices.Sort(addresses)
 	by := map[string][]survey.Suppression{}
-	err := in(ctx, q, selectSuppressed, slices.Compact(addresses), func(rows *sql.Rows) error {
+	err := in(ctx, q, selectSuppressed, slices.Compact(addresses), func(rows scanner) error {
 		p, err := scanSuppression(rows)
 		if !slices.Contains(by[p.Address], p) { // a list that was filled up names an address twice
 			by[p.Address] = append(by[p.Address], p)
@@ -416,29 +416,25 @@ func sameAnswer(a, b survey.Answer) bool {
 }
 
 func (s *Store) write(ctx context.Context, t *tx, d *diff) error {
-	threads := make([]string, len(d.sends))
-	for i, st := range d.sends {
-		var err error
-		if threads[i], err = encodeThread(st.Send.Thread); err != nil {
+	for _, st := range d.sends {
+		m, response := &st.Send, st.responseID
+		if st.Response != nil {
+			response = st.Response.ID
+		}
+		thread, err := encodeThread(m.Thread)
+		if err != nil {
 			return err
 		}
-	}
-	err := t.insert(ctx, updateSends, updateSendsShape, len(d.sends), func(args []any, i int) []any {
-		m := &d.sends[i].Send
-		response := d.sends[i].responseID
-		if d.sends[i].Response != nil {
-			response = d.sends[i].Response.ID
+		err = t.later(ctx, updateSend, m.Locale, string(m.Status), string(m.Reason), string(m.Kind), int64(m.Step), m.Lane,
+			micros(m.DueAt), m.Epoch, int64(m.Tries), micros(m.ExpiresAt), micros(m.UpdatedAt), thread, response, int64(len(st.Attempts)), m.ID)
+		if err != nil {
+			return fmt.Errorf("update send: %w", err)
 		}
-		return append(args, m.ID, m.Locale, string(m.Status), string(m.Reason), string(m.Kind), int64(m.Step), m.Lane, micros(m.DueAt),
-			m.Epoch, int64(m.Tries), micros(m.ExpiresAt), micros(m.UpdatedAt), threads[i], response, int64(len(d.sends[i].Attempts)))
-	}, nil)
-	if err != nil {
-		return fmt.Errorf("update sends: %w", err)
 	}
 	if err := s.writeRecipients(ctx, t, d.recipients); err != nil {
 		return err
 	}
-	err = t.insert(ctx, upsertAttempts, upsertAttemptsShape, len(d.attemptIDs), func(args []any, i int) []any {
+	err := t.insert(ctx, upsertAttempts, upsertAttemptsShape, len(d.attemptIDs), func(args []any, i int) []any {
 		a := d.attempts[d.attemptIDs[i]]
 		return append(args, a.ID, a.SendID, string(a.Kind), int64(a.Step), string(a.Channel), a.Sender, a.Address, string(a.Status),
 			a.ProviderID, a.Fault, a.Code, int64(a.Segments), a.Epoch, micros(a.At), micros(a.UpdatedAt))
@@ -461,11 +457,11 @@ func (s *Store) write(ctx context.Context, t *tx, d *diff) error {
 func (s *Store) writeRecipients(ctx context.Context, t *tx, states []*state) error {
 	for _, st := range states {
 		m := &st.Send
-		text, err := encodeDoc(m)
+		text, err := appendDoc(nil, m)
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, updateRecipient, m.ID, m.Recipient.Email, m.Recipient.Phone, m.Recipient.ViberID, encodePlan(m.Plan), text); err != nil {
+		if err := t.later(ctx, updateRecipient, m.ID, m.Recipient.Email, m.Recipient.Phone, m.Recipient.ViberID, encodePlan(m.Plan), string(text)); err != nil {
 			return fmt.Errorf("update recipient: %w", err)
 		}
 	}
@@ -510,7 +506,7 @@ func writeThreads(ctx context.Context, t *tx, threads map[threadKey]thread) erro
 
 func writeSuppressions(ctx context.Context, t *tx, added, lifted []survey.Suppression) error {
 	for _, p := range lifted {
-		if _, err := t.exec(ctx, deleteSuppression, clean(p.Address), string(p.Channel), string(p.Mode)); err != nil {
+		if err := t.later(ctx, deleteSuppression, clean(p.Address), string(p.Channel), string(p.Mode)); err != nil {
 			return fmt.Errorf("lift suppression: %w", err)
 		}
 	}

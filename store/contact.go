@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -40,51 +39,68 @@ ON CONFLICT (id) DO NOTHING`
 )
 
 // contactsKept is for how many sends contacts are kept back.
-const contactsKept = 512
+const contactsKept = 4096
 
-// A contact is a person as the last send named them. Contacts follow from sends, and their keys are spread over the
-// whole index: written with each single send, they would cost more than the send itself. So a writer keeps them back
-// until those of many sends go into one transaction, or nothing else is to be done; Open adds what a crash lost.
+// A contact is a person as one send named them. Contacts follow from sends, and their keys are spread over the whole
+// index: written with each single send, they would cost more than the send itself. So a writer keeps them back until
+// those of many sends go into one transaction, or nothing else is to be done; Open adds what a crash lost.
 type contact struct {
+	id                                      string
 	mode                                    survey.Mode
 	brand, actor                            string
 	externalID, email, phone, viberID, name string
 	at                                      int64
 }
 
-// kept are the contacts that wait, and for how many sends.
-type kept struct {
-	contacts map[string]contact
-	sends    int
-}
-
 // keepContacts keeps the contacts of accepted sends back, or writes them with all that were kept.
 func keepContacts(ctx context.Context, t *tx, rows []acceptRow) error {
 	for _, r := range rows {
 		m := r.send()
-		old, ok := t.fresh.contacts[m.ContactID]
-		if !ok {
-			old = t.kept.contacts[m.ContactID]
-		}
-		p := m.Recipient
-		t.fresh.contacts[m.ContactID] = contact{
-			m.Mode, m.Brand, m.Actor, cmp.Or(p.ExternalID, old.externalID), cmp.Or(p.Email, old.email), cmp.Or(p.Phone, old.phone),
-			cmp.Or(p.ViberID, old.viberID), cmp.Or(p.Name, old.name), micros(m.CreatedAt),
-		}
+		p := &m.Recipient
+		t.fresh = append(t.fresh, contact{
+			m.ContactID, m.Mode, m.Brand, m.Actor, p.ExternalID, p.Email, p.Phone, p.ViberID, p.Name, micros(m.CreatedAt),
+		})
 	}
-	t.fresh.sends += len(rows)
-	if t.fresh.sends+t.kept.sends < contactsKept {
+	if len(t.kept)+len(t.fresh) < contactsKept {
 		return nil
 	}
 	return writeContacts(ctx, t)
 }
 
 // writeContacts writes all contacts that wait. When the transaction is committed, none does.
+//
+// They go in one order everywhere: two writers never wait for each other in a circle.
 func writeContacts(ctx context.Context, t *tx) error {
-	all := maps.Clone(t.kept.contacts)
-	maps.Copy(all, t.fresh.contacts)
 	t.wrote = true
-	return insertContactsOf(ctx, t, all)
+	all := slices.Concat(t.kept, t.fresh)
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(strings.Compare(all[a].id, all[b].id), a-b) })
+	once := order[:0]
+	for _, i := range order {
+		if n := len(once); n > 0 && all[once[n-1]].id == all[i].id {
+			all[i].complete(&all[once[n-1]])
+			once[n-1] = i
+			continue
+		}
+		once = append(once, i)
+	}
+	err := t.insert(ctx, insertContacts, insertContactsShape, len(once), func(args []any, i int) []any {
+		c := &all[once[i]]
+		return append(args, c.id, string(c.mode), c.brand, c.externalID, c.email, c.phone, c.viberID, c.name, c.actor, c.at, c.at)
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("insert contacts: %w", err)
+	}
+	return nil
+}
+
+// complete fills in what an earlier send named and this one did not.
+func (c *contact) complete(old *contact) {
+	c.externalID, c.email, c.phone = cmp.Or(c.externalID, old.externalID), cmp.Or(c.email, old.email), cmp.Or(c.phone, old.phone)
+	c.viberID, c.name = cmp.Or(c.viberID, old.viberID), cmp.Or(c.name, old.name)
 }
 
 // ContactID is the id of a person as the caller named them: the same for the first of external id, phone, email and
@@ -102,21 +118,4 @@ func ContactID(mode survey.Mode, r survey.Recipient) string {
 	}
 	sum := sha256.Sum256([]byte(string(mode) + "\x00" + kind + "\x00" + clean(value)))
 	return survey.IDOf("con_", [16]byte(sum[:16]))
-}
-
-// insertContactsOf writes contacts in one order everywhere: two writers never wait for each other in a circle.
-func insertContactsOf(ctx context.Context, t *tx, contacts map[string]contact) error {
-	ids := make([]string, 0, len(contacts))
-	for id := range contacts {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, strings.Compare)
-	err := t.insert(ctx, insertContacts, insertContactsShape, len(ids), func(args []any, i int) []any {
-		c := contacts[ids[i]]
-		return append(args, ids[i], string(c.mode), c.brand, c.externalID, c.email, c.phone, c.viberID, c.name, c.actor, c.at, c.at)
-	}, nil)
-	if err != nil {
-		return fmt.Errorf("insert contacts: %w", err)
-	}
-	return nil
 }

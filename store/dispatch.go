@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ RETURNING sends.id, sends.epoch`
 func (s *Store) DueLanes(ctx context.Context, now time.Time) ([]string, error) {
 	var lanes []string
 	rows, err := s.reader.query(ctx, selectDueLanes, micros(now))
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var lane string
 		err := row.Scan(&lane)
 		lanes = append(lanes, lane)
@@ -53,7 +52,7 @@ func (s *Store) DueLanes(ctx context.Context, now time.Time) ([]string, error) {
 func (s *Store) Due(ctx context.Context, lane string, now time.Time, limit int) ([]survey.Ref, error) {
 	var refs []survey.Ref
 	rows, err := s.reader.query(ctx, selectDue, lane, micros(now), int64(limit))
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var r survey.Ref
 		err := row.Scan(&r.ID, &r.Epoch)
 		refs = append(refs, r)
@@ -114,7 +113,7 @@ func (s *Store) runTake(ctx context.Context, t *tx, jobs []*job) error {
 	err := t.insertReturning(ctx, takeSends, takeSendsShape, len(rows), func(args []any, i int) []any {
 		r := rows[i]
 		return append(args, r.ref.ID, r.ref.Epoch, r.w.lane, r.w.lease)
-	}, func(row *sql.Rows) error {
+	}, func(row scanner) error {
 		var ref survey.Ref
 		if err := row.Scan(&ref.ID, &ref.Epoch); err != nil {
 			return err
@@ -156,7 +155,7 @@ func (s *Store) Load(ctx context.Context, refs []survey.Ref) ([]survey.State, er
 // never were are absent.
 func (s *Store) LastInvited(ctx context.Context, mode survey.Mode, addresses []string) (map[string]time.Time, error) {
 	last := map[string]time.Time{}
-	err := in(ctx, &s.reader, selectInvited, addresses, func(row *sql.Rows) error {
+	err := in(ctx, &s.reader, selectInvited, addresses, func(row scanner) error {
 		var address, of string
 		var at int64
 		if err := row.Scan(&address, &of, &at); err != nil {

@@ -23,9 +23,8 @@ type doc struct {
 	Metadata    jsontext.Value     `json:"m,omitzero"`
 }
 
-// encodeDoc writes a doc by hand: it runs for every accepted send, and takes a quarter of the time.
-func encodeDoc(s *survey.Send) (string, error) {
-	b := make([]byte, 0, 512)
+// appendDoc writes a doc by hand: it runs for every accepted send, and takes a quarter of the time.
+func appendDoc(b []byte, s *survey.Send) ([]byte, error) {
 	b = append(b, '{')
 	r := &s.Recipient
 	b = appendObject(b, "r", func(b []byte) []byte {
@@ -60,11 +59,11 @@ func encodeDoc(s *survey.Send) (string, error) {
 	}
 	if s.Metadata != nil {
 		if !jsontext.Value(s.Metadata).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
-			return "", fmt.Errorf("encode send %s: metadata is not JSON", s.ID)
+			return nil, fmt.Errorf("encode send %s: metadata is not JSON", s.ID)
 		}
 		b = append(appendName(b, "m"), clean(string(s.Metadata))...)
 	}
-	return string(append(b, '}')), nil
+	return append(b, '}'), nil
 }
 
 func appendObject(b []byte, name string, members func([]byte) []byte) []byte {
@@ -99,7 +98,7 @@ func appendQuoted(b []byte, value string) []byte {
 	return b
 }
 
-// decodeDoc fills in what encodeDoc kept. The attributes and the metadata are shared: they never change.
+// decodeDoc fills in what appendDoc wrote. The attributes and the metadata are shared: they never change.
 func (s *Store) decodeDoc(text string, m *survey.Send) error {
 	d, err := s.docs.get(text, func(d *doc) error {
 		err := json.Unmarshal([]byte(text), d, jsontext.AllowDuplicateNames(true))

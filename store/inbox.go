@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +80,7 @@ func (s *Store) runPutInbound(ctx context.Context, t *tx, jobs []*job) error {
 			w.fresh = false
 			ids = append(ids, w.inbound.ID)
 		}
-		return in(ctx, t, selectInboxIDs, ids, func(row *sql.Rows) error {
+		return in(ctx, t, selectInboxIDs, ids, func(row scanner) error {
 			var id string
 			err := row.Scan(&id)
 			for _, w := range works[from:to] {
@@ -102,8 +101,8 @@ func (s *Store) TakeInbound(ctx context.Context, now, lease time.Time, limit int
 	var ids []string
 	err := s.other(ctx, func(ctx context.Context, t *tx) error {
 		ids = nil
-		rows, err := t.query(ctx, takeInbox+t.dialect.skip+`) RETURNING id`, micros(now), micros(lease), int64(limit))
-		return each(rows, err, func(row *sql.Rows) error {
+		key := shaped{text: takeInbox + t.dialect.skip + `) RETURNING id`}
+		return t.each(ctx, key, "", []any{micros(now), micros(lease), int64(limit)}, func(row scanner) error {
 			var id string
 			err := row.Scan(&id)
 			ids = append(ids, id)
@@ -120,7 +119,7 @@ func (s *Store) TakeInbound(ctx context.Context, now, lease time.Time, limit int
 // Inbound gives those of the requests that are still unread, in the order in which they came.
 func (s *Store) Inbound(ctx context.Context, ids []string) ([]survey.Inbound, error) {
 	var items []survey.Inbound
-	err := in(ctx, &s.reader, selectInbox, ids, func(row *sql.Rows) error {
+	err := in(ctx, &s.reader, selectInbox, ids, func(row scanner) error {
 		var m survey.Inbound
 		var header string
 		var at int64

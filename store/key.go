@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -62,7 +61,7 @@ func (s *Store) Keys(ctx context.Context) ([]auth.Key, error) { return s.keys(ct
 func (s *Store) keys(ctx context.Context, text string, args ...any) ([]auth.Key, error) {
 	var keys []auth.Key
 	rows, err := s.reader.query(ctx, text, args...)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var k auth.Key
 		var scopes, hash string
 		var created, revoked, used int64

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/odziv/odziv/survey"
@@ -26,8 +25,9 @@ INSERT INTO drafts (survey, kind, channel, locale, subject, text, html, actor, a
 ON CONFLICT (survey, kind, channel, locale) DO UPDATE SET subject = excluded.subject, text = excluded.text, html = excluded.html,
 actor = excluded.actor, at = excluded.at`
 
-	deleteDraft  = `DELETE FROM drafts WHERE survey = $1 AND kind = $2 AND channel = $3 AND locale = $4`
-	deleteDrafts = `DELETE FROM drafts WHERE survey = $1`
+	deleteDraft = `DELETE FROM drafts WHERE survey = $1 AND kind = $2 AND channel = $3 AND locale = $4`
+
+	deletePublished = deleteDraft + ` AND subject = $5 AND text = $6 AND html = $7`
 )
 
 // SeedReleases stores each release as version 1, unless its survey has a release.
@@ -67,7 +67,7 @@ func writeRelease(ctx context.Context, t *tx, r survey.Release) (bool, error) {
 func (s *Store) CurrentVersions(ctx context.Context) (map[string]int, error) {
 	versions := map[string]int{}
 	rows, err := s.reader.query(ctx, currentVersions)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var id string
 		var version int
 		err := row.Scan(&id, &version)
@@ -97,7 +97,7 @@ func (s *Store) Releases(ctx context.Context, surveyID string) ([]survey.Release
 func (s *Store) releases(ctx context.Context, text string, args ...any) ([]survey.Release, error) {
 	var items []survey.Release
 	rows, err := s.reader.query(ctx, text, args...)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var r survey.Release
 		var texts string
 		var at int64
@@ -111,7 +111,8 @@ func (s *Store) releases(ctx context.Context, text string, args ...any) ([]surve
 	return items, err
 }
 
-// Publish makes texts, a whole new set, the current release, and removes the drafts of the survey.
+// Publish makes texts, a whole new set, the current release, and removes the drafts that say the same: what somebody
+// else drafted meanwhile stays.
 // survey.ErrConflict when base is not the current version: somebody else published meanwhile. A survey without a
 // release has version 0.
 func (s *Store) Publish(ctx context.Context, surveyID string, base int, texts []survey.Text, actor, note string) (survey.Release, error) {
@@ -131,8 +132,12 @@ func (s *Store) Publish(ctx context.Context, surveyID string, base int, texts []
 		if err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, deleteDrafts, surveyID)
-		return err
+		for _, x := range texts {
+			if err := t.later(ctx, deletePublished, surveyID, string(x.Kind), string(x.Channel), x.Locale, x.Subject, x.Text, x.HTML); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return survey.Release{}, err
@@ -144,7 +149,7 @@ func (s *Store) Publish(ctx context.Context, surveyID string, base int, texts []
 func (s *Store) Drafts(ctx context.Context, surveyID string) ([]survey.Text, error) {
 	var items []survey.Text
 	rows, err := s.reader.query(ctx, selectDrafts, surveyID)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var x survey.Text
 		err := row.Scan((*string)(&x.Kind), (*string)(&x.Channel), &x.Locale, &x.Subject, &x.Text, &x.HTML)
 		items = append(items, x)

@@ -36,7 +36,7 @@ channel = excluded.channel, evidence = excluded.evidence, at = excluded.at`
 // selectResponses gives the responses that text finds by values, with their answers.
 func selectResponses(ctx context.Context, q querier, text string, values []string) ([]survey.Response, error) {
 	var items []survey.Response
-	err := in(ctx, q, text, values, func(rows *sql.Rows) error {
+	err := in(ctx, q, text, values, func(rows scanner) error {
 		r, err := scanResponse(rows)
 		items = append(items, r)
 		return err
@@ -47,7 +47,7 @@ func selectResponses(ctx context.Context, q querier, text string, values []strin
 	return items, answersOf(ctx, q, items)
 }
 
-func scanResponse(rows *sql.Rows) (survey.Response, error) {
+func scanResponse(rows scanner) (survey.Response, error) {
 	var r survey.Response
 	var created, updated int64
 	err := rows.Scan(&r.ID, &r.SendID, (*string)(&r.Mode), &r.Survey, &r.SurveyVersion, &r.Locale, &r.Complete,
@@ -67,7 +67,7 @@ func answersOf(ctx context.Context, q querier, items []survey.Response) error {
 	for i := range items {
 		ids[i] = items[i].ID
 	}
-	err := in(ctx, q, selectAnswers, ids, func(rows *sql.Rows) error {
+	err := in(ctx, q, selectAnswers, ids, func(rows scanner) error {
 		var id string
 		var a placed
 		var value sql.NullInt64
@@ -137,8 +137,11 @@ func writeResponses(ctx context.Context, t *tx, states []*state) error {
 	return nil
 }
 
-// Responses lists responses, newest first. next is "" at the end.
+// Responses lists responses, newest first. next is "" at the end. survey.InvalidError when the cursor is none.
 func (s *Store) Responses(ctx context.Context, f survey.ResponseFilter) (items []survey.Response, next string, err error) {
+	if err := checkCursor(survey.ResponsePrefix, f.Cursor); err != nil {
+		return nil, "", err
+	}
 	var w where
 	w.add("mode = %s", string(f.Mode))
 	w.add("survey = %s", f.Survey)
@@ -148,7 +151,7 @@ func (s *Store) Responses(ctx context.Context, f survey.ResponseFilter) (items [
 	limit := page(f.Limit)
 	text := `SELECT ` + responseColumns + ` FROM responses WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1)
 	rows, err := s.reader.query(ctx, text, w.args...)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		r, err := scanResponse(row)
 		items = append(items, r)
 		return err
@@ -202,7 +205,7 @@ func (s *Store) Lift(ctx context.Context, mode survey.Mode, channel survey.Chann
 func (s *Store) Suppressions(ctx context.Context, mode survey.Mode, cursor string, limit int) (items []survey.Suppression, next string, err error) {
 	limit = page(limit)
 	rows, err := s.reader.query(ctx, selectSuppressions, string(mode), cursor, int64(limit+8)) // 8: more than there are channels
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		p, err := scanSuppression(row)
 		items = append(items, p)
 		return err
@@ -225,7 +228,7 @@ func (s *Store) SuppressionsOf(ctx context.Context, mode survey.Mode, addresses 
 	var items []survey.Suppression
 	for _, a := range addresses {
 		rows, err := s.reader.query(ctx, `SELECT `+suppressionColumns+` FROM suppressions WHERE address = $1 AND mode = $2`, a, string(mode))
-		if err := each(rows, err, func(row *sql.Rows) error {
+		if err := each(rows, err, func(row scanner) error {
 			p, err := scanSuppression(row)
 			items = append(items, p)
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/odziv/odziv/channels/sandbox"
 	"github.com/odziv/odziv/survey"
@@ -42,7 +41,7 @@ func (s *Store) PutSandboxMessage(ctx context.Context, m sandbox.Message) error 
 func (s *Store) SandboxMessages(ctx context.Context, to, after string, limit int) ([]sandbox.Message, error) {
 	var items []sandbox.Message
 	rows, err := s.reader.query(ctx, selectSandboxMessages, clean(to), after, int64(page(limit)))
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var doc string
 		if err := row.Scan(&doc); err != nil {
 			return err
@@ -68,7 +67,7 @@ func (s *Store) SandboxMessage(ctx context.Context, id string) (sandbox.Message,
 func (s *Store) SandboxPhones(ctx context.Context) ([]string, error) {
 	var phones []string
 	rows, err := s.reader.query(ctx, selectSandboxPhones)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var phone string
 		err := row.Scan(&phone)
 		phones = append(phones, phone)
@@ -83,7 +82,7 @@ const selectLatestSandboxMessages = `SELECT doc FROM sandbox_messages ORDER BY i
 func (s *Store) LatestSandboxMessages(ctx context.Context, limit int) ([]sandbox.Message, error) {
 	var items []sandbox.Message
 	rows, err := s.reader.query(ctx, selectLatestSandboxMessages, int64(page(limit)))
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var doc string
 		if err := row.Scan(&doc); err != nil {
 			return err

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,10 +21,10 @@ thread, response_id, attempts`
 
 	insertSends = `
 INSERT INTO sends (id, mode, brand, survey, survey_version, locale, contact_id, email, phone, viber_id, transaction_id,
-status, reason, kind, step, lane, due_at, epoch, tries, expires_at, created_at, updated_at, actor, plan, doc)
+status, reason, kind, lane, due_at, expires_at, created_at, updated_at, actor, plan, doc, accepted)
 VALUES %s
 ON CONFLICT DO NOTHING`
-	insertSendsShape = "ttttttttttttttttttttttttt"
+	insertSendsShape = "ttttttttttttttttttttttt"
 
 	selectSends = `SELECT ` + sendColumns + ` FROM sends WHERE id IN (%s)`
 
@@ -37,9 +36,6 @@ SELECT ` + sendColumnsOf + ` FROM same JOIN sends ON sends.transaction_id = same
 AND sends.survey = same.survey AND sends.contact_id = same.contact_id AND sends.mode = same.mode
 WHERE sends.transaction_id <> ''`
 	selectSameShape = "tttt"
-
-	insertLedger      = `INSERT INTO ledger (send_id, id, type, at, data) VALUES %s`
-	insertLedgerShape = "ttttt"
 
 	selectIdempotency = `SELECT same_key, actor, at FROM idempotency WHERE same_key IN (%s)`
 
@@ -59,21 +55,21 @@ sends.thread, sends.response_id, sends.attempts`
 )
 
 type acceptWork struct {
-	sends  []survey.Send // ours
-	docs   []string
-	plans  []string
-	events []string // ids
-	data   []string
-	idem   *survey.Idempotency
-	out    []survey.AcceptedSend
+	sends []survey.Send // ours
+	texts []acceptTexts
+	idem  *survey.Idempotency
+	out   []survey.AcceptedSend
 }
+
+type acceptTexts struct{ doc, plan, event string }
 
 // Accept stores new sends in one commit, with a ledger event send.accepted each, and the idempotency record when there
 // is one. A send of the same survey, transaction, contact and mode as an earlier one is a
 // duplicate: nothing of it is written, and the earlier one is returned in its place. With survey.ErrIdempotencyTaken
 // nothing of the call is written.
 //
-// What a send lacks is filled in: ID, Mode live, Status accepted, ContactID, CreatedAt, UpdatedAt. Thread begins empty.
+// What a send lacks is filled in: ID, Mode live, Status accepted, ContactID, CreatedAt, UpdatedAt. Its life begins: Step, Epoch, Tries and
+// Thread are zero whatever the caller gives.
 func (s *Store) Accept(ctx context.Context, sends []survey.Send, idem *survey.Idempotency) ([]survey.AcceptedSend, error) {
 	w, err := s.prepareAccept(sends, idem)
 	if err != nil {
@@ -87,35 +83,28 @@ func (s *Store) Accept(ctx context.Context, sends []survey.Send, idem *survey.Id
 
 // prepareAccept does what needs no database in the goroutine of the caller.
 func (s *Store) prepareAccept(sends []survey.Send, idem *survey.Idempotency) (*acceptWork, error) {
-	n := len(sends)
-	texts := make([]string, 4*n)
-	w := &acceptWork{
-		sends: slices.Clone(sends), idem: idem,
-		docs: texts[:n], plans: texts[n : 2*n], events: texts[2*n : 3*n], data: texts[3*n:],
-	}
+	w := &acceptWork{sends: slices.Clone(sends), texts: make([]acceptTexts, len(sends)), idem: idem}
 	now := s.now()
 	var planOf []survey.Step
-	var plan string
+	var plan, data string
 	var err error
+	buffer := make([]byte, 0, 512)
 	for i := range w.sends {
 		m := &w.sends[i]
 		complete(m, now)
 		if m.ID == "" {
 			m.ID = s.ids.New(survey.SendPrefix, now)
 		}
-		if w.docs[i], err = encodeDoc(m); err != nil {
+		if buffer, err = appendDoc(buffer[:0], m); err != nil {
 			return nil, err
 		}
 		if plan == "" || !slices.Equal(planOf, m.Plan) {
 			plan, planOf = encodePlan(m.Plan), m.Plan
 		}
-		w.plans[i] = plan
-		w.events[i] = s.ids.New(survey.EventPrefix, now)
-		if i > 0 && sameAcceptance(m, &w.sends[i-1]) {
-			w.data[i] = w.data[i-1]
-		} else if w.data[i], err = acceptance(m); err != nil {
-			return nil, err
+		if i == 0 || !sameAcceptance(m, &w.sends[i-1]) {
+			data = acceptance(m)
 		}
+		w.texts[i] = acceptTexts{string(buffer), plan, s.ids.New(survey.EventPrefix, now) + data}
 	}
 	return w, nil
 }
@@ -137,7 +126,7 @@ func complete(m *survey.Send, now time.Time) {
 	if m.UpdatedAt.IsZero() {
 		m.UpdatedAt = m.CreatedAt
 	}
-	m.Thread = survey.Thread{}
+	m.Thread, m.Step, m.Epoch, m.Tries = survey.Thread{}, 0, 0, 0
 	m.CreatedAt, m.UpdatedAt = stored(m.CreatedAt), stored(m.UpdatedAt)
 	m.ExpiresAt, m.DueAt = stored(m.ExpiresAt), stored(m.DueAt)
 }
@@ -149,16 +138,18 @@ func sameAcceptance(a, b *survey.Send) bool {
 }
 
 // acceptance is the data of the first event of a send.
-func acceptance(m *survey.Send) (string, error) {
-	data := map[string]any{"survey": m.Survey, "survey_version": m.SurveyVersion, "locale": m.Locale}
-	for name, value := range map[string]string{
-		"actor": m.Actor, "brand": m.Brand, "reason": string(m.Reason), "status": string(m.Status),
-	} {
-		if value != "" && value != string(survey.Accepted) {
-			data[name] = value
-		}
+func acceptance(m *survey.Send) string {
+	b := append(make([]byte, 0, 128), '{')
+	b = appendText(b, "actor", m.Actor)
+	b = appendText(b, "brand", m.Brand)
+	b = appendText(b, "locale", m.Locale)
+	b = appendText(b, "reason", string(m.Reason))
+	if m.Status != survey.Accepted {
+		b = appendText(b, "status", string(m.Status))
 	}
-	return encodeData(data)
+	b = appendText(b, "survey", m.Survey)
+	b = strconv.AppendInt(appendName(b, "survey_version"), int64(m.SurveyVersion), 10)
+	return string(append(b, '}'))
 }
 
 // An acceptRow is one send of one call in a merged group.
@@ -188,11 +179,11 @@ func (s *Store) runAccept(ctx context.Context, t *tx, jobs []*job) error {
 	}
 	var others []acceptRow // not inserted
 	err := t.insert(ctx, insertSends, insertSendsShape, len(rows), func(args []any, i int) []any {
-		m, w := rows[i].send(), rows[i].w
+		m, text := rows[i].send(), &rows[i].w.texts[rows[i].i]
 		return append(args, m.ID, string(m.Mode), m.Brand, m.Survey, int64(m.SurveyVersion), m.Locale, m.ContactID,
 			m.Recipient.Email, m.Recipient.Phone, m.Recipient.ViberID, m.Transaction.ID, string(m.Status), string(m.Reason),
-			string(m.Kind), int64(m.Step), m.Lane, micros(m.DueAt), m.Epoch, int64(m.Tries), micros(m.ExpiresAt),
-			micros(m.CreatedAt), micros(m.UpdatedAt), m.Actor, w.plans[rows[i].i], w.docs[rows[i].i])
+			string(m.Kind), m.Lane, micros(m.DueAt), micros(m.ExpiresAt),
+			micros(m.CreatedAt), micros(m.UpdatedAt), m.Actor, text.plan, text.doc, text.event)
 	}, func(from, to int, taken int64) error {
 		short, err := notTaken(ctx, t, rows[from:to], taken)
 		others = append(others, short...)
@@ -210,13 +201,6 @@ func (s *Store) runAccept(ctx context.Context, t *tx, jobs []*job) error {
 	if err := keepContacts(ctx, t, rows); err != nil {
 		return err
 	}
-	err = t.insert(ctx, insertLedger, insertLedgerShape, len(rows), func(args []any, i int) []any {
-		r := rows[i]
-		return append(args, r.send().ID, r.w.events[r.i], "send.accepted", micros(r.send().CreatedAt), r.w.data[r.i])
-	}, nil)
-	if err != nil {
-		return fmt.Errorf("insert ledger: %w", err)
-	}
 	return s.recordIdempotency(ctx, t, jobs)
 }
 
@@ -227,7 +211,7 @@ func notTaken(ctx context.Context, t *tx, rows []acceptRow, taken int64) ([]acce
 		ids[i] = r.send().ID
 	}
 	there := map[string]bool{}
-	err := in(ctx, t, selectSendIDs, ids, func(row *sql.Rows) error {
+	err := in(ctx, t, selectSendIDs, ids, func(row scanner) error {
 		var id string
 		err := row.Scan(&id)
 		there[id] = true
@@ -250,7 +234,7 @@ func (s *Store) duplicates(ctx context.Context, t *tx, rows []acceptRow) error {
 	err := t.insertReturning(ctx, selectSame, selectSameShape, len(rows), func(args []any, i int) []any {
 		k := of(rows[i].send())
 		return append(args, k.transaction, k.survey, k.contact, k.mode)
-	}, func(row *sql.Rows) error {
+	}, func(row scanner) error {
 		m, err := s.scanSend(row)
 		there[of(&m.Send)] = m.Send
 		return err
@@ -282,7 +266,7 @@ func (s *Store) checkIdempotency(ctx context.Context, t *tx, jobs []*job) error 
 		return nil
 	}
 	there := map[idemKey]int64{}
-	err := in(ctx, t, selectIdempotency, keys, func(rows *sql.Rows) error {
+	err := in(ctx, t, selectIdempotency, keys, func(rows scanner) error {
 		var k idemKey
 		var at int64
 		err := rows.Scan(&k.key, &k.actor, &at)
@@ -370,7 +354,7 @@ type sendRow struct {
 	attempts   int
 }
 
-func (s *Store) scanSend(rows *sql.Rows) (sendRow, error) {
+func (s *Store) scanSend(rows scanner) (sendRow, error) {
 	var m sendRow
 	var due, expires, created, updated int64
 	var plan, text, thread string
@@ -424,8 +408,11 @@ func (w *where) limit(n int) string {
 	return " LIMIT $" + strconv.Itoa(len(w.args))
 }
 
-// Sends lists sends, newest first. next is "" at the end.
+// Sends lists sends, newest first. next is "" at the end. survey.InvalidError when the cursor is none.
 func (s *Store) Sends(ctx context.Context, f survey.SendFilter) (items []survey.Send, next string, err error) {
+	if err := checkCursor(survey.SendPrefix, f.Cursor); err != nil {
+		return nil, "", err
+	}
 	var w where
 	w.add("mode = %s", string(f.Mode))
 	w.add("survey = %s", f.Survey)
@@ -436,7 +423,7 @@ func (s *Store) Sends(ctx context.Context, f survey.SendFilter) (items []survey.
 	limit := page(f.Limit)
 	text := `SELECT ` + sendColumns + ` FROM sends WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1)
 	rows, err := s.reader.query(ctx, text, w.args...)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		m, err := s.scanSend(row)
 		items = append(items, m.Send)
 		return err
@@ -454,18 +441,21 @@ func cut[T any](items []T, limit int, id func(T) string) ([]T, string) {
 	return items, id(items[limit-1])
 }
 
-// Events lists the ledger of a send, newest first.
+// Events lists the ledger of a send, newest first. survey.InvalidError when the cursor is none.
 func (s *Store) Events(ctx context.Context, sendID, cursor string, limit int) (items []survey.Event, next string, err error) {
+	if sendID == "" {
+		return nil, "", survey.ErrNotFound
+	}
+	if err := checkCursor(survey.EventPrefix, cursor); err != nil {
+		return nil, "", err
+	}
 	var w where
 	w.add("send_id = %s", sendID)
 	w.add("id < %s", cursor)
 	limit = page(limit)
-	if sendID == "" {
-		return nil, "", survey.ErrNotFound
-	}
-	text := `SELECT id, send_id, type, at, data FROM ledger WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1)
+	text := `SELECT id, send_id, type, at, data FROM events WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1)
 	rows, err := s.reader.query(ctx, text, w.args...)
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var e survey.Event
 		var at int64
 		var data string
@@ -486,7 +476,7 @@ const countSends = `SELECT status, count(*) FROM sends WHERE mode = $1 GROUP BY 
 func (s *Store) Counts(ctx context.Context, mode survey.Mode) (map[survey.Status]int64, error) {
 	counts := map[survey.Status]int64{}
 	rows, err := s.reader.query(ctx, countSends, string(mode))
-	err = each(rows, err, func(row *sql.Rows) error {
+	err = each(rows, err, func(row scanner) error {
 		var status string
 		var n int64
 		err := row.Scan(&status, &n)

@@ -68,12 +68,11 @@ func expand(text, shape string, n int, postgres bool) string {
 
 // A querier reads, inside a transaction or outside of any.
 type querier interface {
-	query(ctx context.Context, text string, args ...any) (*sql.Rows, error)
-	rows(ctx context.Context, text, shape string, args []any) (*sql.Rows, error)
+	each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error
 }
 
 // each calls fn for every row.
-func each(rows *sql.Rows, err error, fn func(*sql.Rows) error) error {
+func each(rows *sql.Rows, err error, fn func(scanner) error) error {
 	if err != nil {
 		return err
 	}
@@ -89,13 +88,12 @@ func each(rows *sql.Rows, err error, fn func(*sql.Rows) error) error {
 // one scans the only row; survey.ErrNotFound when there is none.
 func one(ctx context.Context, q querier, text string, args []any, dest ...any) error {
 	found := false
-	rows, err := q.query(ctx, text, args...)
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err := q.each(ctx, shaped{text: text}, "", args, func(row scanner) error {
 		if found {
 			return nil
 		}
 		found = true
-		return rows.Scan(dest...)
+		return row.Scan(dest...)
 	})
 	if err == nil && !found {
 		return survey.ErrNotFound
@@ -104,7 +102,7 @@ func one(ctx context.Context, q querier, text string, args []any, dest ...any) e
 }
 
 // in runs a SELECT … IN (%s) for any number of values, in portions, and calls fn for every row.
-func in(ctx context.Context, q querier, text string, values []string, fn func(*sql.Rows) error) error {
+func in(ctx context.Context, q querier, text string, values []string, fn func(scanner) error) error {
 	for len(values) > 0 {
 		n := min(len(values), 128)
 		size := ladderUp(n)
@@ -112,8 +110,7 @@ func in(ctx context.Context, q querier, text string, values []string, fn func(*s
 		for i := range args {
 			args[i] = values[min(i, n-1)] // filled up with the last: a list may hold it twice
 		}
-		rows, err := q.rows(ctx, text, "t", args)
-		if err := each(rows, err, fn); err != nil {
+		if err := q.each(ctx, shaped{text, size}, "t", args, fn); err != nil {
 			return err
 		}
 		values = values[n:]
@@ -135,6 +132,13 @@ type shaped struct {
 	rows int
 }
 
+func (key shaped) expand(shape string, postgres bool) string {
+	if key.rows == 0 {
+		return key.text
+	}
+	return expand(key.text, shape, key.rows, postgres)
+}
+
 func (r *reader) stmt(ctx context.Context, key shaped, shape string) (*sql.Stmt, error) {
 	r.mu.Lock()
 	st, ok := r.stmts[key]
@@ -142,11 +146,7 @@ func (r *reader) stmt(ctx context.Context, key shaped, shape string) (*sql.Stmt,
 	if ok {
 		return st, nil
 	}
-	text := key.text
-	if key.rows > 0 {
-		text = expand(text, shape, key.rows, r.postgres)
-	}
-	st, err := r.db.PrepareContext(ctx, text) // not under mu: a database that hangs must hold up its callers only
+	st, err := r.db.PrepareContext(ctx, key.expand(shape, r.postgres)) // not under mu: a database that hangs must hold up its callers only
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
@@ -163,21 +163,21 @@ func (r *reader) stmt(ctx context.Context, key shaped, shape string) (*sql.Stmt,
 }
 
 func (r *reader) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	return r.rows(ctx, shaped{text: text}, "", args)
+}
+
+func (r *reader) rows(ctx context.Context, key shaped, shape string, args []any) (*sql.Rows, error) {
 	cleanArgs(args)
-	st, err := r.stmt(ctx, shaped{text: text}, "") //nolint:sqlclosecheck // kept for the next call
+	st, err := r.stmt(ctx, key, shape) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}
 	return st.QueryContext(ctx, args...)
 }
 
-func (r *reader) rows(ctx context.Context, text, shape string, args []any) (*sql.Rows, error) {
-	cleanArgs(args)
-	st, err := r.stmt(ctx, shaped{text, len(args) / len(shape)}, shape) //nolint:sqlclosecheck // kept for the next call
-	if err != nil {
-		return nil, err
-	}
-	return st.QueryContext(ctx, args...)
+func (r *reader) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {
+	rows, err := r.rows(ctx, key, shape, args)
+	return each(rows, err, fn)
 }
 
 // cleanArgs makes what is looked for the same as what is kept. An id may come from anybody's URL.
@@ -206,100 +206,56 @@ func (r *reader) close() {
 
 // A tx is the writer's connection inside a transaction.
 type tx struct {
-	conn    *sql.Conn
+	link    link
 	dialect dialect
-	stmts   map[shaped]*sql.Stmt
 	buffer  []any
-	fresh   kept // of this transaction
-	kept    kept // of those before
-	wrote   bool // this transaction wrote both
+	fresh   []contact // of this transaction
+	kept    []contact // of those before
+	wrote   bool      // this transaction wrote both
 }
 
-func (t *tx) stmt(ctx context.Context, key shaped, shape string) (*sql.Stmt, error) {
-	if st, ok := t.stmts[key]; ok {
-		return st, nil
-	}
-	text := key.text
-	if key.rows > 0 {
-		text = expand(text, shape, key.rows, t.dialect.postgres)
-	}
-	st, err := t.conn.PrepareContext(ctx, text)
-	if err != nil {
-		return nil, fmt.Errorf("prepare: %w", err)
-	}
-	t.stmts[key] = st
-	return st, nil
-}
-
-func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+func (t *tx) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {
 	cleanArgs(args)
-	st, err := t.stmt(ctx, shaped{text: text}, "") //nolint:sqlclosecheck // kept for the next call
-	if err != nil {
-		return nil, err
-	}
-	return st.QueryContext(ctx, args...)
-}
-
-func (t *tx) rows(ctx context.Context, text, shape string, args []any) (*sql.Rows, error) {
-	cleanArgs(args)
-	st, err := t.stmt(ctx, shaped{text, len(args) / len(shape)}, shape) //nolint:sqlclosecheck // kept for the next call
-	if err != nil {
-		return nil, err
-	}
-	return st.QueryContext(ctx, args...)
+	return t.link.each(ctx, key, shape, args, fn)
 }
 
 // exec gives the number of rows that changed.
 func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
 	cleanArgs(args)
-	st, err := t.stmt(ctx, shaped{text: text}, "") //nolint:sqlclosecheck // kept for the next call
-	if err != nil {
-		return 0, err
-	}
-	res, err := st.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return t.link.exec(ctx, shaped{text: text}, "", args)
+}
+
+// later is exec for which it does not matter how many rows changed.
+func (t *tx) later(ctx context.Context, text string, args ...any) error {
+	cleanArgs(args)
+	return t.link.later(ctx, shaped{text: text}, "", args)
 }
 
 // insert runs a multi-row statement for the rows 0 to n-1, in portions; add appends the values of row i, one for
 // each byte of shape. short, when not nil, is called for a portion of which not every row was taken.
 func (t *tx) insert(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, short func(from, to int, taken int64) error) error {
-	for from := 0; from < n; {
-		to := from + ladder(n-from)
-		args := t.buffer[:0]
-		for i := from; i < to; i++ {
-			args = add(args, i)
+	return t.portions(n, add, func(from, to int, args []any) error {
+		key := shaped{text, to - from}
+		if short == nil {
+			return t.link.later(ctx, key, shape, args)
 		}
-		t.buffer = args
-		st, err := t.stmt(ctx, shaped{text, to - from}, shape) //nolint:sqlclosecheck // kept for the next call
-		if err != nil {
+		taken, err := t.link.exec(ctx, key, shape, args)
+		if err != nil || taken == int64(to-from) {
 			return err
 		}
-		res, err := st.ExecContext(ctx, args...)
-		clear(args)
-		if err != nil {
-			return err
-		}
-		if short != nil {
-			taken, err := res.RowsAffected()
-			if err != nil {
-				return err
-			}
-			if taken < int64(to-from) {
-				if err := short(from, to, taken); err != nil {
-					return err
-				}
-			}
-		}
-		from = to
-	}
-	return nil
+		return short(from, to, taken)
+	})
 }
 
 // insertReturning is insert for statements that answer with rows.
-func (t *tx) insertReturning(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, fn func(*sql.Rows) error) error {
+func (t *tx) insertReturning(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, fn func(scanner) error) error {
+	return t.portions(n, add, func(from, to int, args []any) error {
+		return t.each(ctx, shaped{text, to - from}, shape, args, fn)
+	})
+}
+
+// portions calls run for as many rows as a statement is made for; args are good until it returns.
+func (t *tx) portions(n int, add func(args []any, i int) []any, run func(from, to int, args []any) error) error {
 	for from := 0; from < n; {
 		to := from + ladder(n-from)
 		args := t.buffer[:0]
@@ -307,8 +263,9 @@ func (t *tx) insertReturning(ctx context.Context, text, shape string, n int, add
 			args = add(args, i)
 		}
 		t.buffer = args
-		rows, err := t.rows(ctx, text, shape, args)
-		if err := each(rows, err, fn); err != nil {
+		err := run(from, to, args)
+		clear(args)
+		if err != nil {
 			return err
 		}
 		from = to

@@ -82,13 +82,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.now = time.Now
 	}
 	var err error
+	var connect func(context.Context) (link, error)
 	writers := 1
 	if cfg.URL == "" {
-		s.db, err = openSQLite(cfg.Dir)
+		s.db, connect, err = openSQLite(cfg.Dir)
 		s.dialect = dialect{begin: "BEGIN IMMEDIATE"}
 	} else {
 		writers = max(1, cfg.Writers)
-		s.db, err = openPostgres(cfg.URL, writers)
+		s.db, connect, err = openPostgres(cfg.URL)
 		s.dialect = dialect{
 			postgres: true, begin: "BEGIN", lock: " FOR UPDATE", skip: " FOR UPDATE SKIP LOCKED", timeout: 30 * time.Second,
 		}
@@ -104,8 +105,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("heal contacts: %w", err), s.db.Close())
 	}
 	for range writers {
-		w := &writer{store: s, kept: kept{contacts: map[string]contact{}}}
-		if err := w.connect(ctx); err != nil {
+		w := &writer{store: s, connect: connect}
+		if err := w.open(ctx); err != nil {
 			close(s.queue)
 			s.writers.Wait()
 			return nil, errors.Join(err, s.db.Close())
@@ -115,39 +116,40 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-func openSQLite(dir string) (*sql.DB, error) {
+func openSQLite(dir string) (*sql.DB, func(context.Context) (link, error), error) {
 	if dir == "" {
 		dir = "."
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	path := filepath.Join(dir, "odziv.db")
 	// The file holds addresses of people: made here, so that only its owner can read it.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own directory
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := f.Close(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// The path is escaped for an SQLite URI: "?" and "#" would end it.
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
-	db, err := sql.Open("sqlite", "file:"+escaped+
-		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)"+
-		"&_pragma=temp_store(memory)&_pragma=cache_size(-8192)&_pragma=wal_autocheckpoint(4000)")
+	dsn := "file:" + escaped +
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)" +
+		"&_pragma=temp_store(memory)&_pragma=cache_size(-8192)&_pragma=wal_autocheckpoint(4000)"
+	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	db.SetMaxOpenConns(5) // the writer and four readers
-	db.SetMaxIdleConns(5)
-	return db, nil
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	return db, func(context.Context) (link, error) { return openSQLiteLink(db.Driver(), dsn) }, nil
 }
 
-func openPostgres(url string, writers int) (*sql.DB, error) {
+func openPostgres(url string) (*sql.DB, func(context.Context) (link, error), error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, err // pgx leaves the password out
+		return nil, nil, err // pgx leaves the password out
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "odziv"
@@ -155,16 +157,19 @@ func openPostgres(url string, writers int) (*sql.DB, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
-	// Statements are prepared once and their plans kept. One that was made while a table was small would read all of it
-	// for ever: PostgreSQL makes a new plan only after ANALYZE. Every hot statement goes by an index.
-	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, `SET enable_seqscan TO off`)
-		return err
-	}))
-	db.SetMaxOpenConns(writers + 8)
-	db.SetMaxIdleConns(writers + 8)
+	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(byIndex))
+	db.SetMaxOpenConns(8)
+	db.SetMaxIdleConns(8)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	return db, nil
+	return db, func(ctx context.Context) (link, error) { return openPostgresLink(ctx, cfg) }, nil
+}
+
+// byIndex keeps a connection from reading whole tables. Statements are prepared once and their plans kept: one that
+// was made while a table was small would read all of it for ever, because PostgreSQL makes a new plan only after
+// ANALYZE. Every hot statement goes by an index.
+func byIndex(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SET enable_seqscan TO off`)
+	return err
 }
 
 func (s *Store) migrate(ctx context.Context) error {
@@ -271,6 +276,16 @@ func clean(s string) string {
 		return s
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// checkCursor refuses what no page gave as its next: it would pass for a page.
+func checkCursor(prefix, cursor string) error {
+	if _, ok := survey.RawID(prefix, cursor); ok || cursor == "" {
+		return nil
+	}
+	return survey.InvalidError{{
+		Pointer: "/cursor", Code: "invalid_value", Detail: "this is no cursor of this list; take it from «next» of the page before",
+	}}
 }
 
 // page bounds a limit that a caller asked for.

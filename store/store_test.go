@@ -327,8 +327,17 @@ func TestForeignIDs(t *testing.T) {
 				t.Errorf("call %d: %v", i, err)
 			}
 		}
-		if _, _, err := s.Sends(ctx, survey.SendFilter{Transaction: id, Cursor: id}); err != nil {
+		if _, _, err := s.Sends(ctx, survey.SendFilter{Transaction: id}); err != nil {
 			t.Error(err)
+		}
+		_, _, sends := s.Sends(ctx, survey.SendFilter{Cursor: id})
+		_, _, events := s.Events(ctx, accept(t, s, newSend(9))[0].ID, id, 0)
+		_, _, responses := s.Responses(ctx, survey.ResponseFilter{Cursor: id})
+		for _, err := range []error{sends, events, responses} {
+			var invalid survey.InvalidError
+			if !errors.As(err, &invalid) || invalid[0].Pointer != "/cursor" {
+				t.Errorf("cursor that is none: %v", err)
+			}
 		}
 	})
 }
@@ -365,6 +374,9 @@ func TestLostConnection(t *testing.T) {
 		}
 	}
 	counts, err := s.Counts(ctx, survey.Live)
+	for err != nil && ctx.Err() == nil {
+		counts, err = s.Counts(ctx, survey.Live)
+	}
 	must(t, err)
 	if counts[survey.Accepted] < int64(accepted) || accepted < 4 {
 		t.Errorf("%v for %d accepted", counts, accepted)
@@ -1026,6 +1038,9 @@ func TestReleases(t *testing.T) {
 		if _, err := s.Publish(ctx, "a", 7, texts, "usr_2", ""); !errors.Is(err, survey.ErrConflict) {
 			t.Errorf("publish on a base that never was: %v", err)
 		}
+		// A draft that says something else than what is published stays.
+		newer := survey.Text{Kind: survey.Invitation, Channel: survey.SMS, Locale: "hr", Text: "Dobra večer"}
+		must(t, s.SaveDraft(ctx, "a", newer, "usr_3"))
 		// Rolling back is publishing the old texts.
 		old, err := s.Release(ctx, "a", 1)
 		must(t, err)
@@ -1034,6 +1049,9 @@ func TestReleases(t *testing.T) {
 		back, err := s.Release(ctx, "a", 3)
 		must(t, err)
 		diff(t, "rolled back", texts, back.Texts)
+		drafts, err = s.Drafts(ctx, "a")
+		must(t, err)
+		diff(t, "somebody's draft", []survey.Text{newer}, drafts)
 
 		must(t, s.SeedReleases(ctx, []survey.Release{{Survey: "a", Texts: nil}}))
 		versions, err := s.CurrentVersions(ctx)

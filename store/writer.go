@@ -2,11 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 )
 
@@ -79,49 +76,31 @@ func (s *Store) other(ctx context.Context, fn func(context.Context, *tx) error) 
 
 // A writer owns one connection.
 type writer struct {
-	store *Store
-	tx    *tx // nil: not connected
-	kept  kept
+	store   *Store
+	connect func(context.Context) (link, error)
+	tx      *tx // nil: not connected
+	kept    []contact
 }
 
-func (w *writer) connect(ctx context.Context) error {
-	conn, err := w.store.db.Conn(ctx)
+func (w *writer) open(ctx context.Context) error {
+	l, err := w.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	if w.store.dialect.postgres {
-		// Law 1: a commit that is answered is on disk, whatever the server's default is.
-		var mode string
-		err := conn.QueryRowContext(ctx, `SELECT current_setting('synchronous_commit')`).Scan(&mode)
-		if err == nil && mode == "off" {
-			_, err = conn.ExecContext(ctx, `SET synchronous_commit TO on`)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("connect: %w", err), conn.Close())
-		}
-	}
-	w.tx = &tx{conn: conn, dialect: w.store.dialect, stmts: map[shaped]*sql.Stmt{}}
+	w.tx = &tx{link: l, dialect: w.store.dialect}
 	return nil
 }
 
-// disconnect gives the connection up; discard also closes it for everybody.
-func (w *writer) disconnect(discard bool) {
-	if w.tx == nil {
-		return
+func (w *writer) disconnect() {
+	if w.tx != nil {
+		w.tx.link.close()
+		w.tx = nil
 	}
-	for _, st := range w.tx.stmts {
-		_ = st.Close()
-	}
-	if discard {
-		_ = w.tx.conn.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	_ = w.tx.conn.Close()
-	w.tx = nil
 }
 
 // run writes group after group until the queue is closed and empty.
 func (w *writer) run() {
-	defer w.disconnect(false)
+	defer w.disconnect()
 	idle := time.NewTimer(flushAfter)
 	defer idle.Stop()
 	for {
@@ -158,12 +137,12 @@ func (w *writer) drain(first *job) []*job {
 
 // flush writes the contacts that were kept back. A fault is no caller's: they are tried again with the next ones.
 func (w *writer) flush() {
-	if len(w.kept.contacts) == 0 {
+	if len(w.kept) == 0 {
 		return
 	}
 	ctx := context.Background()
 	if _, err := w.commit(ctx, []*job{{kind: contactsJob}}); err != nil {
-		w.store.log.WarnContext(ctx, "contacts not written", "contacts", len(w.kept.contacts), "error", err)
+		w.store.log.WarnContext(ctx, "contacts not written", "contacts", len(w.kept), "error", err)
 	}
 }
 
@@ -212,13 +191,13 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 		defer cancel()
 	}
 	if w.tx == nil {
-		if err := w.connect(ctx); err != nil {
+		if err := w.open(ctx); err != nil {
 			return false, err
 		}
 	}
-	w.tx.fresh, w.tx.kept, w.tx.wrote = kept{contacts: map[string]contact{}}, w.kept, false
-	if _, err := w.tx.conn.ExecContext(ctx, w.store.dialect.begin); err != nil {
-		w.disconnect(true)
+	w.tx.fresh, w.tx.kept, w.tx.wrote = w.tx.fresh[:0], w.kept, false
+	if err := w.tx.later(ctx, w.store.dialect.begin); err != nil {
+		w.disconnect()
 		return false, fmt.Errorf("begin: %w", err)
 	}
 	var by [kinds][]*job
@@ -233,15 +212,16 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 			return w.rollback(ctx), err
 		}
 	}
-	if _, err := w.tx.conn.ExecContext(ctx, `COMMIT`); err != nil {
+	if err := w.tx.link.commit(ctx); err != nil {
 		return w.rollback(ctx), fmt.Errorf("commit: %w", err)
 	}
 	if w.tx.wrote {
-		w.kept = kept{contacts: map[string]contact{}}
+		clear(w.kept)
+		w.kept = w.kept[:0]
 	} else {
-		maps.Copy(w.kept.contacts, w.tx.fresh.contacts)
-		w.kept.sends += w.tx.fresh.sends
+		w.kept = append(w.kept, w.tx.fresh...)
 	}
+	clear(w.tx.fresh)
 	return false, nil
 }
 
@@ -249,9 +229,9 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 func (w *writer) rollback(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if _, err := w.tx.conn.ExecContext(ctx, `ROLLBACK`); err != nil {
+	if err := w.tx.link.rollback(ctx); err != nil {
 		w.store.log.WarnContext(ctx, "writer lost its connection", "error", err)
-		w.disconnect(true)
+		w.disconnect()
 		return false
 	}
 	return true
@@ -288,15 +268,14 @@ func (w *writer) alone(ctx context.Context, j *job) error {
 	if !ok {
 		return fmt.Errorf("unknown work %T", j.work)
 	}
-	if _, err := w.tx.exec(ctx, `SAVEPOINT alone`); err != nil {
+	if err := w.tx.later(ctx, `SAVEPOINT alone`); err != nil {
 		return err
 	}
 	j.err = protect(func() error { return fn(ctx, w.tx) })
 	if j.err != nil {
-		if _, err := w.tx.conn.ExecContext(ctx, `ROLLBACK TO SAVEPOINT alone`); err != nil {
+		if _, err := w.tx.exec(ctx, `ROLLBACK TO SAVEPOINT alone`); err != nil {
 			return errors.Join(j.err, err)
 		}
 	}
-	_, err := w.tx.conn.ExecContext(ctx, `RELEASE SAVEPOINT alone`)
-	return err
+	return w.tx.later(ctx, `RELEASE SAVEPOINT alone`)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -83,9 +84,7 @@ func newRig(tb testing.TB, publicURL string, extra map[string]webhooks.Sender) *
 	}
 	g := &rig{recorder: &recorder{}}
 	senders := map[string]webhooks.Sender{"sms": {Driver: "twilio", Via: sms}, "bot": {Driver: "viber-bot", Via: bot}}
-	for name, s := range extra {
-		senders[name] = s
-	}
+	maps.Copy(senders, extra)
 	in := &webhooks.Inbound{
 		Recorder: g.recorder, Senders: senders, PublicURL: publicURL, IDs: new(survey.IDSource), Wake: func() { g.woken++ },
 		Log: slog.New(slog.NewJSONHandler(&g.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: time.Now,
@@ -115,9 +114,7 @@ type call struct {
 func (g *rig) do(tb testing.TB, c call) (code int, kind, body string) {
 	tb.Helper()
 	req := httptest.NewRequest(http.MethodPost, c.path, strings.NewReader(c.body))
-	for name, values := range c.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, c.header)
 	if c.kind != "" {
 		req.Header.Set("Content-Type", c.kind)
 	}
@@ -356,9 +353,11 @@ func TestLaw12NothingOfPeopleOrSecretsInLogs(t *testing.T) {
 // A reader is a provider whose callbacks nobody can read.
 type reader func(channels.Callback) ([]channels.Update, error)
 
-func (reader) Authenticate(channels.Callback) error                         { return nil }
-func (r reader) Read(cb channels.Callback) ([]channels.Update, error)       { return r(cb) }
-func (reader) Acknowledge(channels.Callback) (contentType string, b []byte) { return "text/plain", []byte("ok") }
+func (reader) Authenticate(channels.Callback) error                   { return nil }
+func (r reader) Read(cb channels.Callback) ([]channels.Update, error) { return r(cb) }
+func (reader) Acknowledge(channels.Callback) (contentType string, b []byte) {
+	return "text/plain", []byte("ok")
+}
 
 // A wire notes when the first byte of an answer leaves.
 type wire struct {
@@ -440,7 +439,7 @@ func TestLaw09RawBeforeUnderstood(t *testing.T) {
 			if diff := cmp.Diff([]string{"kept", "answered", "answered"}, order); diff != "" {
 				t.Errorf("order: %s", diff)
 			}
-			if len(g.kept) != 1 || string(g.kept[0].Body) != body {
+			if len(g.kept) != 1 || string(g.kept[0].Body) != body || g.kept[0].Key == "" {
 				t.Errorf("kept %+v", g.kept)
 			}
 		})
