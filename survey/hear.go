@@ -48,9 +48,6 @@ func ParsePayload(p string) (sendID string, score int, ok bool) {
 	return sendID, score, err == nil
 }
 
-// StopPayload is what the opt-out key sends back.
-const StopPayload = "odz:stop"
-
 // Hear takes a reply into the conversation of s: it is understood, recorded, and answered at most once.
 // Confirmed means that the provider has confirmed a STOP to the person already.
 func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirmed bool, now time.Time) error {
@@ -61,7 +58,7 @@ func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirme
 	s.speak(r)
 	last := append(strings.Fields(s.Send.Thread.Heard), r.InboundID)
 	s.Send.Thread.Heard = strings.Join(last[max(0, len(last)-8):], " ")
-	if r.Button == StopPayload || r.Button == "" && Command(r.Text) == CmdStop {
+	if r.Button == "" && Command(r.Text) == CmdStop {
 		Leave(s, []Channel{r.Channel}, r.Address, "stop_keyword", r.Sender, !confirmed, now)
 		return nil
 	}
@@ -69,6 +66,10 @@ func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirme
 		return nil
 	}
 	s.delivered(r, now)
+	if !now.Before(s.Send.ExpiresAt) {
+		s.Record(now, "reply.kept", "why", "after the end")
+		return nil
+	}
 	switch {
 	case s.Send.Status == Suppressed || s.Send.Status == Expired || s.Send.Status == Cancelled:
 		s.Record(now, "reply.ignored", "why", string(s.Send.Status))
@@ -170,7 +171,7 @@ func (s *State) score(sv Survey, a Answer, ids func(string) string, now time.Tim
 	s.Record(now, "answer.recorded", "response", r.ID, "question", a.Question, "value", *a.Value, "segment", string(r.Segment), "channel", string(a.Channel), "evidence", a.Evidence)
 	s.Send.Epoch++
 	s.rest()
-	if s.Send.Status != Completed {
+	if !s.Send.Status.Final() { // an answer counts; the outcome of a send that has one stays (law 2)
 		s.Send.Status, s.Send.Reason, s.Send.UpdatedAt = Answered, ReasonNone, now
 	}
 }
@@ -189,7 +190,7 @@ func (s *State) complete(now time.Time) {
 	s.Send.Thread.Asking = ""
 	s.Send.Epoch++
 	s.rest()
-	if s.Send.Status != Completed {
+	if !s.Send.Status.Final() {
 		s.Send.Status, s.Send.Reason, s.Send.UpdatedAt = Completed, ReasonNone, now
 		s.Record(now, "send.completed", "response", s.Response.ID)
 	}
@@ -273,11 +274,7 @@ func AnswerPage(s *State, sv Survey, a Answer, ids func(string) string, now time
 	}
 	a.Channel, a.Evidence, a.At = Web, EvidencePage, now
 	if a.Question == QuestionScore {
-		suppressed := s.Send.Status == Suppressed
 		s.score(sv, a, ids, now)
-		if suppressed {
-			s.Send.Status = Suppressed // the answer counts, the person stays left alone
-		}
 		if s.Send.Thread.Asking == QuestionScore {
 			s.Send.Thread.Asking = ""
 		}

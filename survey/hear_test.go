@@ -204,3 +204,51 @@ func TestOf(t *testing.T) {
 		t.Error("whose send it is was told wrong")
 	}
 }
+
+// An answer counts whatever became of the send, and its outcome stays.
+func TestLaw02AnswersDoNotChangeAnOutcome(t *testing.T) {
+	t.Parallel()
+	for _, final := range []survey.Status{survey.Failed, survey.Suppressed} {
+		s := invited(t)
+		s.Send.Status = final
+		n := 3
+		if err := survey.AnswerPage(s, nps(t), survey.Answer{Question: survey.QuestionScore, Value: &n, Text: "3"}, ids(), noon); err != nil {
+			t.Fatal(err)
+		}
+		if err := survey.AnswerPage(s, nps(t), survey.Answer{Question: survey.QuestionComment, Text: "spori"}, ids(), noon); err != nil {
+			t.Fatal(err)
+		}
+		if s.Send.Status != final || !s.Response.Complete || s.Response.Score != 3 {
+			t.Errorf("%s became %s; response %+v", final, s.Send.Status, s.Response)
+		}
+	}
+}
+
+func TestRepliesAfterTheEndAreKeptOnly(t *testing.T) {
+	t.Parallel()
+	s := invited(t)
+	s.Send.ExpiresAt = noon
+	reply(t, s, 1, "9")
+	if s.Response != nil || s.Send.Lane != "" {
+		t.Error("a reply after the end was answered")
+	}
+	reply(t, s, 2, "STOP")
+	if s.Send.Kind != survey.OptOut || s.Send.Lane == "" {
+		t.Error("a STOP after the end was not heard")
+	}
+}
+
+// A step that comes too late does not undo one that reached a provider in time.
+func TestLateStepLeavesTheSendAsItIs(t *testing.T) {
+	t.Parallel()
+	s := newState()
+	claim(t, s, "a", noon)
+	finish(t, s, "a", survey.Result{ProviderID: "p"}, noon)
+	late := s.Send.ExpiresAt
+	if err := survey.Settle(s, "sms", s.Send.Epoch, survey.Decide(s, time.Time{}, survey.Policy{}, late), late); err != nil {
+		t.Fatal(err)
+	}
+	if s.Send.Status != survey.Sent || s.Send.Lane != "" {
+		t.Errorf("%s in lane %q; want sent, none", s.Send.Status, s.Send.Lane)
+	}
+}

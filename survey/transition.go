@@ -22,6 +22,7 @@ const (
 	FaultOptedOut      = "opted_out"
 	FaultRejected      = "rejected"
 	FaultMisconfigured = "misconfigured"
+	FaultNotSent       = "not_sent" // ours: the provider was not called, because no turn came
 )
 
 // A Result is what a provider said to one attempt.
@@ -32,7 +33,6 @@ type Result struct {
 	Segments   int
 	RetryAfter time.Duration // of a transient fault; 0 = Backoff decides
 	Backoff    time.Duration // with jitter already in it
-	Grace      time.Duration // 0 = UncertainGrace
 }
 
 // Target is the channel and address of the message that is due.
@@ -131,6 +131,11 @@ func Settle(s *State, lane string, epoch int64, d Decision, now time.Time) error
 		s.Record(now, "step.skipped", "step", s.Send.Step, "reason", string(d.Reason), "decision", d)
 		s.advance(d.Reason, now)
 	case Stop:
+		if d.Status == Expired && progress(s.Send.Status) >= progress(Sent) { // a step has reached a provider in time
+			s.rest()
+			s.Record(now, "step.skipped", "step", s.Send.Step, "reason", string(d.Reason))
+			return nil
+		}
 		if conversational(s.Send.Kind) {
 			s.rest()
 			s.Record(now, "message.dropped", "kind", string(s.Send.Kind), "reason", string(d.Reason))
@@ -242,11 +247,7 @@ func Finish(s *State, attemptID string, r Result, now time.Time) error {
 		a.Status, a.Fault, a.Code, a.UpdatedAt = AttemptUncertain, r.Fault, r.Code, now
 		s.Record(now, "attempt.uncertain", "attempt", a.ID, "code", r.Code, "why", "no answer after the request went out")
 		if ours {
-			grace := r.Grace
-			if grace == 0 {
-				grace = UncertainGrace
-			}
-			s.Send.DueAt, s.Send.UpdatedAt = now.Add(grace), now
+			s.Send.DueAt, s.Send.UpdatedAt = now.Add(UncertainGrace), now
 		}
 	default:
 		if a.Status.Rank() > AttemptUncertain.Rank() {
@@ -309,6 +310,8 @@ func (s *State) failed(a *Attempt, r Result, ours bool, now time.Time) {
 	case r.Fault == FaultTransient && s.Send.Tries+1 < MaxTries:
 		s.Send.Tries++
 		s.wait(a.Sender, now.Add(max(r.Backoff, r.RetryAfter)), ReasonTransient, now)
+	case r.Fault == FaultNotSent:
+		s.wait(a.Sender, now.Add(max(r.Backoff, r.RetryAfter)), ReasonThrottled, now)
 	case r.Fault == FaultMisconfigured:
 		s.wait(a.Sender, now.Add(pauseAfter), ReasonMisconfigured, now)
 	case conversational(a.Kind):
@@ -416,9 +419,6 @@ func Heard(s *State, r Report, now time.Time) error {
 		ours := s.Send.Kind == a.Kind && !s.Send.Status.Final() && (waiting || resting || holding)
 		if ours {
 			s.Send.Epoch++
-			if s.Send.Status == Sent && !s.reachedElsewhere(a) {
-				s.Send.Status = Scheduled
-			}
 		}
 		s.failed(a, Result{Fault: fault, Code: r.Code, Backoff: r.Backoff}, ours, now)
 		return nil
@@ -449,16 +449,6 @@ func (s *State) settled(a *Attempt, now time.Time) {
 func (s *State) tried(step int) bool {
 	for _, a := range s.Attempts {
 		if a.Step == step && !conversational(a.Kind) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *State) reachedElsewhere(but *Attempt) bool {
-	for i := range s.Attempts {
-		a := &s.Attempts[i]
-		if a.ID != but.ID && !conversational(a.Kind) && a.Status != AttemptFailed && a.Status.Rank() >= AttemptAccepted.Rank() {
 			return true
 		}
 	}
