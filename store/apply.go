@@ -45,7 +45,9 @@ invited_at = CASE WHEN excluded.invited_at > threads.invited_at THEN excluded.in
 	insertSuppressions = `
 INSERT INTO suppressions (` + suppressionColumns + `)
 VALUES %s
-ON CONFLICT (address, channel, mode) DO NOTHING`
+ON CONFLICT (address, channel, mode) DO UPDATE SET scope = excluded.scope, reason = excluded.reason, source = excluded.source,
+send_id = excluded.send_id, at = excluded.at
+WHERE suppressions.scope <> 'all' AND excluded.scope = 'all'`
 	insertSuppressionsShape = "tttttttt"
 
 	deleteSuppression = `DELETE FROM suppressions WHERE address = $1 AND channel = $2 AND mode = $3`
@@ -361,13 +363,23 @@ func (d *diff) add(before, after survey.State) {
 		if i < len(before.Attempts) && before.Attempts[i] == a {
 			continue
 		}
-		fresh := !slices.ContainsFunc(before.Attempts, func(b survey.Attempt) bool { return b.ID == a.ID })
+		was := slices.IndexFunc(before.Attempts, func(b survey.Attempt) bool { return b.ID == a.ID })
+		fresh := was < 0
 		if _, ok := d.attempts[a.ID]; !ok {
 			d.attemptIDs = append(d.attemptIDs, a.ID)
 		}
 		d.attempts[a.ID] = a
-		if fresh && a.Address != "" && (a.Kind == survey.Invitation || a.Kind == survey.Reminder) {
-			d.thread(threadKey{a.Address, string(a.Channel), mode}, thread{m.ID, micros(a.At), micros(a.UpdatedAt)})
+		if a.Address == "" || a.Kind != survey.Invitation && a.Kind != survey.Reminder {
+			continue
+		}
+		// Whom a failed attempt did not reach was not invited.
+		reached := a.Status != survey.AttemptClaimed && a.Status != survey.AttemptFailed
+		t := thread{sendID: m.ID, updated: micros(a.UpdatedAt)}
+		if reached {
+			t.invited = micros(a.At)
+		}
+		if fresh || reached && before.Attempts[was].Status == survey.AttemptClaimed {
+			d.thread(threadKey{a.Address, string(a.Channel), mode}, t)
 		}
 	}
 	for _, p := range after.Suppressions {
@@ -451,7 +463,7 @@ func (s *Store) write(ctx context.Context, t *tx, d *diff) error {
 	if err := writeResponses(ctx, t, d.responses); err != nil {
 		return err
 	}
-	return writeSuppressions(ctx, t, d.suppressions, d.lifts)
+	return writeSuppressions(ctx, t, widest(d.suppressions), d.lifts)
 }
 
 func (s *Store) writeRecipients(ctx context.Context, t *tx, states []*state) error {
@@ -518,4 +530,21 @@ func writeSuppressions(ctx context.Context, t *tx, added, lifted []survey.Suppre
 		return fmt.Errorf("insert suppressions: %w", err)
 	}
 	return nil
+}
+
+// widest keeps one suppression of each address: a statement cannot change a row twice.
+func widest(all []survey.Suppression) []survey.Suppression {
+	kept := all[:0:0]
+	for _, p := range all {
+		i := slices.IndexFunc(kept, func(k survey.Suppression) bool {
+			return k.Mode == p.Mode && k.Channel == p.Channel && k.Address == p.Address
+		})
+		switch {
+		case i < 0:
+			kept = append(kept, p)
+		case kept[i].Scope != survey.ScopeAll:
+			kept[i] = p
+		}
+	}
+	return kept
 }

@@ -23,8 +23,6 @@ AND EXISTS (SELECT 1 FROM sends WHERE sends.lane <> '' AND sends.lane = lanes.la
 
 	selectDue = `SELECT id, epoch FROM sends WHERE lane <> '' AND lane = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3`
 
-	selectNextDue = `SELECT due_at FROM sends WHERE lane <> '' AND lane = $1 ORDER BY due_at LIMIT 1`
-
 	takeSends = `
 WITH v (id, epoch, lane, lease) AS (VALUES %s)
 UPDATE sends SET epoch = sends.epoch + 1, due_at = v.lease
@@ -59,13 +57,6 @@ func (s *Store) Due(ctx context.Context, lane string, now time.Time, limit int) 
 		return err
 	})
 	return refs, err
-}
-
-// NextDue tells when the first of a lane becomes or became due; survey.ErrNotFound when the lane is empty.
-func (s *Store) NextDue(ctx context.Context, lane string) (time.Time, error) {
-	var due int64
-	err := s.reader.row(ctx, selectNextDue, []any{lane}, &due)
-	return moment(due), err
 }
 
 type takeWork struct {

@@ -749,14 +749,6 @@ func TestDispatch(t *testing.T) {
 		due, err := s.Due(ctx, "sms", t0, 10)
 		must(t, err)
 		diff(t, "due", []survey.Ref{{ID: out[3].ID}, {ID: out[0].ID}}, due)
-		next, err := s.NextDue(ctx, "later")
-		must(t, err)
-		if !next.Equal(t0.Add(time.Hour)) {
-			t.Errorf("next due %v", next)
-		}
-		if _, err := s.NextDue(ctx, "none"); !errors.Is(err, survey.ErrNotFound) {
-			t.Errorf("next due of an empty lane: %v", err)
-		}
 
 		lease := t0.Add(time.Minute)
 		if wrong, err := s.Take(ctx, "bot", due, lease); err != nil || len(wrong) != 0 {
@@ -835,13 +827,22 @@ func TestThreads(t *testing.T) {
 		second.Recipient = newSend(1).Recipient
 		out := accept(t, s, newSend(1), second)
 		phone := second.Recipient.Phone
-		invite := func(id string, kind survey.Kind, at time.Time) {
+		ends := func(id string, kind survey.Kind, at time.Time, status survey.AttemptStatus) {
 			t.Helper()
 			_, err := s.Apply(ctx, id, func(st *survey.State) error {
 				st.Attempts = append(st.Attempts, survey.Attempt{Kind: kind, Channel: survey.SMS, Address: phone, Status: survey.AttemptClaimed, At: at})
 				return nil
 			})
 			must(t, err)
+			_, err = s.Apply(ctx, id, func(st *survey.State) error {
+				st.Attempts[len(st.Attempts)-1].Status = status
+				return nil
+			})
+			must(t, err)
+		}
+		invite := func(id string, kind survey.Kind, at time.Time) {
+			t.Helper()
+			ends(id, kind, at, survey.AttemptAccepted)
 		}
 		check := func(send string, at time.Time) {
 			t.Helper()
@@ -859,6 +860,10 @@ func TestThreads(t *testing.T) {
 		check(out[1].ID, t0)
 		invite(out[0].ID, survey.ThanksPassive, t0.Add(time.Hour))
 		check(out[1].ID, t0)
+		ends(out[0].ID, survey.Reminder, t0.Add(2*time.Hour), survey.AttemptFailed) // reached nobody
+		check(out[0].ID, t0)
+		ends(out[0].ID, survey.Reminder, t0.Add(3*time.Hour), survey.AttemptUncertain) // may have
+		check(out[0].ID, t0.Add(3*time.Hour))
 		if last, err := s.LastInvited(ctx, survey.Test, []string{phone}); err != nil || len(last) != 0 {
 			t.Errorf("last invited in test mode: %v, %v", last, err)
 		}
@@ -1184,4 +1189,39 @@ func TestRedisURL(t *testing.T) {
 	if a, b := storetest.RedisURL(t), storetest.RedisURL(t); a == b {
 		t.Errorf("two tests share %s", a)
 	}
+}
+
+// A STOP widens what was said before: from one channel to all (law 7).
+func TestLaw07StopWidensASuppression(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		out := accept(t, s, newSend(1))
+		scope := func(want string) {
+			t.Helper()
+			all, _, err := s.Suppressions(ctx, survey.Live, "", 10)
+			must(t, err)
+			if len(all) != 1 || all[0].Scope != want {
+				t.Errorf("suppressions %+v, want one of scope %s", all, want)
+			}
+		}
+		leave := func(scopes ...string) {
+			t.Helper()
+			_, err := s.Apply(ctx, out[0].ID, func(st *survey.State) error {
+				for _, sc := range scopes {
+					st.Suppressions = append(st.Suppressions, survey.Suppression{
+						Mode: survey.Live, Channel: survey.SMS, Address: st.Send.Recipient.Phone, Scope: sc, Reason: "stop_keyword", At: t0,
+					})
+				}
+				return nil
+			})
+			must(t, err)
+		}
+		leave(survey.ScopeChannel)
+		scope(survey.ScopeChannel)
+		leave(survey.ScopeChannel, survey.ScopeAll) // twice in one statement
+		scope(survey.ScopeAll)
+		leave(survey.ScopeChannel)
+		scope(survey.ScopeAll)
+	})
 }
