@@ -137,7 +137,10 @@ type Dispatcher struct {
 	slots   map[string]slots // by lane
 	paused  sync.Map         // lane → time.Time until which it rests
 
-	stop  context.CancelFunc
+	stop     context.CancelFunc
+	stopping chan struct{} // closed by Shutdown
+	halt     sync.Once     // closes it
+
 	done  sync.WaitGroup // the feeder
 	under sync.WaitGroup // handlers: asynq forgets those whose task has timed out
 }
@@ -149,11 +152,12 @@ func New(cfg Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	d := &Dispatcher{
-		cfg:    cfg,
-		client: asynq.NewClientFromRedisClient(cfg.Redis),
-		pace:   &pacer{rdb: cfg.Redis},
-		wake:   make(chan struct{}, 1),
-		slots:  make(map[string]slots, len(cfg.Senders)),
+		cfg:      cfg,
+		client:   asynq.NewClientFromRedisClient(cfg.Redis),
+		pace:     &pacer{rdb: cfg.Redis},
+		wake:     make(chan struct{}, 1),
+		stopping: make(chan struct{}),
+		slots:    make(map[string]slots, len(cfg.Senders)),
 	}
 	for name, s := range cfg.Senders {
 		n := s.Concurrency
@@ -217,11 +221,14 @@ func (d *Dispatcher) Wake() {
 	}
 }
 
-// Shutdown stops feeding, waits for work under way up to Config.Drain, and puts the rest back.
+// Shutdown stops feeding, waits for work under way up to Config.Drain, and puts the rest back. Doing it again
+// changes nothing.
 func (d *Dispatcher) Shutdown() {
 	if d.stop == nil {
 		return
 	}
+	over := time.After(d.cfg.Drain)
+	d.halt.Do(func() { close(d.stopping) })
 	d.stop()
 	d.done.Wait()
 	var wg sync.WaitGroup
@@ -236,7 +243,7 @@ func (d *Dispatcher) Shutdown() {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(d.cfg.Drain):
+	case <-over:
 		d.cfg.Log.Warn("attempts were cut off after the drain time; they are uncertain until their receipts")
 	}
 }

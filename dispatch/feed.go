@@ -144,6 +144,13 @@ func (d *Dispatcher) orphans(ctx context.Context, lane string) error {
 }
 
 func (d *Dispatcher) feedInbox(ctx context.Context) (int, error) {
+	waiting, err := d.cfg.Redis.LLen(ctx, "asynq:{"+inboxQueue+"}:pending").Result()
+	if err != nil {
+		return 0, fmt.Errorf("length of the inbox: %w", err)
+	}
+	if waiting >= laneDepth/batchSize {
+		return 0, nil
+	}
 	now := d.cfg.Now()
 	ids, err := d.cfg.Feed.TakeInbound(ctx, now, now.Add(d.cfg.Lease), batchSize)
 	if err != nil || len(ids) == 0 {

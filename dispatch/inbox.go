@@ -25,6 +25,9 @@ const (
 // errEarly: a receipt may be faster than the provider's answer to the very message that it is about.
 var errEarly = errors.New("no message of that provider id yet")
 
+// maxReads of a callback before it is left to a person.
+const maxReads = 100
+
 // readersAtOnce of one batch of callbacks: each waits for a commit that they share.
 const readersAtOnce = 32
 
@@ -47,6 +50,10 @@ func (d *Dispatcher) understand(ctx context.Context, t *asynq.Task) error {
 		group.Go(func() error {
 			for _, c := range calls {
 				result, err := d.take(ctx, c)
+				if err != nil && c.in.Tries >= maxReads && ctx.Err() == nil {
+					d.cfg.Log.ErrorContext(ctx, "inbound given up; its raw bytes stay", "inbound_id", c.in.ID, "sender", c.in.Sender, "error", err)
+					result, err = inboundUnreadable, nil
+				}
 				if err != nil {
 					d.cfg.Log.WarnContext(ctx, "inbound not understood, looked at again", "inbound_id", c.in.ID, "sender", c.in.Sender, "error", err)
 					return nil // it and what came after it are due again when their lease ends
@@ -95,7 +102,7 @@ func (d *Dispatcher) decode(raw []survey.Inbound) map[string][]call {
 		}
 		c.sender = sender
 		var err error
-		c.updates, err = rcv.Read(channels.Callback{URL: c.in.URL, Endpoint: c.in.Endpoint, Header: c.in.Header, Body: c.in.Body})
+		c.updates, err = read(rcv, channels.Callback{URL: c.in.URL, Endpoint: c.in.Endpoint, Header: c.in.Header, Body: c.in.Body})
 		switch {
 		case err != nil:
 			c.result = inboundUnreadable // its raw bytes stay for a person to look at
@@ -107,6 +114,16 @@ func (d *Dispatcher) decode(raw []survey.Inbound) map[string][]call {
 		groups[key] = append(groups[key], c)
 	}
 	return groups
+}
+
+// read is Read, whose panic is an error: one callback at fault must not hold up those that came with it.
+func read(via channels.Receiver, cb channels.Callback) (updates []channels.Update, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("read callback: %v", v)
+		}
+	}()
+	return via.Read(cb)
 }
 
 // take takes one callback in. An error means that it shall be looked at again.

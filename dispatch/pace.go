@@ -16,6 +16,9 @@ type pacer struct{ rdb redis.UniversalClient }
 // it begins, never holds more than its N, and a lane may be slower than its rate by one part in buckets.
 const buckets = 128
 
+// slack is added to every window: so much may the way from a grant to the provider differ between two messages.
+const slack = 20 * time.Millisecond
+
 // grantScript takes up to as many messages as wanted out of every window of a lane at once: all windows agree, or nothing is taken.
 //
 //	KEYS   one hash for each window: number of the part → messages granted in it
@@ -68,7 +71,7 @@ func (p *pacer) grant(ctx context.Context, lane string, rates []Rate, want int) 
 	args = append(args, want)
 	for i, r := range rates {
 		keys[i] = "odziv:{" + lane + "}:rate:" + strconv.FormatInt(r.Per.Milliseconds(), 10)
-		args = append(args, r.N, r.Per.Microseconds())
+		args = append(args, r.N, (r.Per + slack).Microseconds())
 	}
 	got, err := grantScript.Run(ctx, p.rdb, keys, args...).Int64Slice()
 	if err != nil {

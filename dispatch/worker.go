@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -31,11 +32,29 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("load batch of lane %s: %w", p.Lane, err)
 	}
-	invited, err := d.lastInvited(ctx, states)
-	if err != nil {
-		return fmt.Errorf("last invitations: %w", err)
+	for range 3 { // rounds: who waits for another's invitation sees it in the next; who still waits is due again when the lease ends
+		invited, err := d.lastInvited(ctx, states)
+		if err != nil {
+			return fmt.Errorf("last invitations: %w", err)
+		}
+		free, busy, err := d.reserve(ctx, states, invited)
+		if err != nil {
+			return err
+		}
+		if invited, err = d.lastInvited(ctx, free); err != nil { // again: what was reserved cannot change any more
+			return fmt.Errorf("last invitations: %w", err)
+		}
+		if err := d.attempts(ctx, sender, free, invited); err != nil || len(busy) == 0 {
+			return err
+		}
+		states = busy
 	}
-	running := d.slots[p.Lane].running
+	return nil
+}
+
+// attempts makes one attempt at each of states and waits for all.
+func (d *Dispatcher) attempts(ctx context.Context, sender Sender, states []survey.State, invited map[string]time.Time) error {
+	running := d.slots[sender.Name].running
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i := range states {
@@ -115,6 +134,7 @@ func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State
 }
 
 func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, invited time.Time) (status string, err error) {
+	defer d.release(context.WithoutCancel(ctx), s) // others see then whether it was an invitation
 	now, send := d.cfg.Now(), &s.Send
 	epoch := send.Epoch
 	if send.Mode == survey.Test && !sender.Sandbox {
@@ -130,6 +150,9 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 		})
 	}
 	m, extra, err := d.message(ctx, sender, s)
+	if errors.Is(err, templates.ErrSource) {
+		return "", err // due again when the lease ends
+	}
 	if err != nil {
 		return "unrenderable", d.apply(ctx, send.ID, func(st *survey.State) error {
 			return survey.Drop(st, sender.Name, epoch, survey.ReasonRender, err.Error(), now)
@@ -145,6 +168,9 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 	}
 	if ctx.Err() != nil {
 		return "", ctx.Err() // nothing was claimed: it is due again when the lease ends
+	}
+	if len(sender.Rates) > 0 && d.stopped() {
+		return "left", nil // likewise: a shutdown does not wait for turns
 	}
 	slots := d.slots[sender.Name]
 	slots.claimed <- struct{}{}
@@ -163,7 +189,7 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 	}
 	slots.sending <- struct{}{}
 	release()
-	result := d.send(ctx, sender, m, after.Send.Tries)
+	result := d.paced(ctx, sender, m, after.Send.Tries)
 	<-slots.sending
 	finished, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
 		return survey.Finish(st, a.ID, result, d.cfg.Now())
@@ -207,8 +233,14 @@ func (d *Dispatcher) pause(ctx context.Context, sender Sender, code string) {
 }
 
 // message renders what is due and addresses it.
-func (d *Dispatcher) message(ctx context.Context, sender Sender, s *survey.State) (channels.Message, map[string]any, error) {
+func (d *Dispatcher) message(ctx context.Context, sender Sender, s *survey.State) (m channels.Message, extra map[string]any, err error) {
 	send := &s.Send
+	defer func() {
+		if v := recover(); v != nil { // one message at fault must not end the program, each time that its lease ends
+			d.cfg.Log.ErrorContext(ctx, "renderer panicked", "send_id", send.ID, "stack", string(debug.Stack()))
+			err = fmt.Errorf("render %s: panic", send.Kind)
+		}
+	}()
 	sv, ok := d.cfg.Surveys[send.Survey]
 	if !ok {
 		return channels.Message{}, nil, fmt.Errorf("survey %s is not installed", send.Survey)
@@ -222,7 +254,7 @@ func (d *Dispatcher) message(ctx context.Context, sender Sender, s *survey.State
 	if err != nil {
 		return channels.Message{}, nil, fmt.Errorf("render %s for %s: %w", send.Kind, ch, err)
 	}
-	m := channels.Message{
+	m = channels.Message{
 		AttemptID: d.ids.New(survey.AttemptPrefix, d.cfg.Now()), SendID: send.ID, Kind: send.Kind, Mode: send.Mode, Channel: ch,
 		To: to, ToName: send.Recipient.Name, Subject: r.Subject, Text: r.Text, HTML: r.HTML, Locale: r.Locale, RTL: r.RTL,
 		Links: []string{links.Page},
@@ -236,7 +268,6 @@ func (d *Dispatcher) message(ctx context.Context, sender Sender, s *survey.State
 	if d.cfg.PublicURL != "" && !sender.Sandbox {
 		m.StatusURL = d.cfg.PublicURL + "/webhooks/" + sender.Driver + "/" + sender.Name + "/status?attempt=" + m.AttemptID
 	}
-	var extra map[string]any
 	if r.Fallback != "" {
 		extra = map[string]any{"fallback": r.Fallback}
 	}
@@ -257,8 +288,54 @@ func keys(sv survey.Survey, send *survey.Send) []survey.Button {
 	return out
 }
 
-// send makes the one call to the provider.
-func (d *Dispatcher) send(ctx context.Context, sender Sender, m channels.Message, tries int) survey.Result {
+// paced sends when the rate has room. What is claimed after the feeder's grant comes to the provider late and unevenly, so it takes its turn
+// here once more. A message that gets none in time was surely not sent.
+func (d *Dispatcher) paced(ctx context.Context, sender Sender, m channels.Message, tries int) survey.Result {
+	late := time.Now().Add(d.cfg.Lease / 2)
+	for len(sender.Rates) > 0 {
+		n, wait, err := d.pace.grant(ctx, sender.Name+"@provider", sender.Rates, 1)
+		if err != nil {
+			d.cfg.Log.WarnContext(ctx, "no turn at the provider, tried again", "send_id", m.SendID, "sender", sender.Name, "error", err)
+		}
+		if err == nil && n == 1 {
+			break
+		}
+		if err != nil || time.Now().Add(wait).After(late) || !d.rest(wait) {
+			return survey.Result{Fault: survey.FaultNotSent, Code: "rate", RetryAfter: wait, Backoff: time.Second}
+		}
+	}
+	return d.send(ctx, sender, m, tries)
+}
+
+// rest waits; it is false when a shutdown cut it short.
+func (d *Dispatcher) rest(wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-d.stopping:
+		return false
+	}
+}
+
+func (d *Dispatcher) stopped() bool {
+	select {
+	case <-d.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// send makes the one call to the provider. A driver that panics may have sent: nothing is known.
+func (d *Dispatcher) send(ctx context.Context, sender Sender, m channels.Message, tries int) (r survey.Result) {
+	defer func() {
+		if v := recover(); v != nil {
+			d.cfg.Log.ErrorContext(ctx, "driver panicked", "send_id", m.SendID, "sender", sender.Name, "stack", string(debug.Stack()))
+			r = survey.Result{Fault: survey.FaultUnconfirmed, Code: "panic"}
+		}
+	}()
 	limit := sender.Timeout
 	if limit == 0 {
 		limit = 30 * time.Second
@@ -270,7 +347,7 @@ func (d *Dispatcher) send(ctx context.Context, sender Sender, m channels.Message
 	if err == nil {
 		return survey.Result{ProviderID: receipt.ProviderID, Segments: max(receipt.Segments, 1)}
 	}
-	r := survey.Result{Fault: survey.FaultUnconfirmed, ProviderID: receipt.ProviderID, Backoff: backoff(tries)}
+	r = survey.Result{Fault: survey.FaultUnconfirmed, ProviderID: receipt.ProviderID, Backoff: backoff(tries)}
 	if e, ok := errors.AsType[*channels.Error](err); ok {
 		r.Fault, r.Code, r.RetryAfter = e.Fault.String(), e.Code, e.RetryAfter
 	}

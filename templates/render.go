@@ -59,6 +59,9 @@ type Rendered struct {
 // ErrNoText says that neither the locale nor its fallback has words for this message.
 var ErrNoText = fmt.Errorf("no words for this message: %w", survey.ErrNotFound)
 
+// ErrSource says that the release could not be read now; it may be later.
+var ErrSource = errors.New("the messages cannot be read")
+
 // A Renderer makes messages of releases. It keeps compiled the releases that were used last. Safe for concurrent use.
 type Renderer struct {
 	engine *Engine
@@ -184,6 +187,9 @@ func (r *Renderer) release(ctx context.Context, key releaseKey) (*release, error
 	r.mu.Unlock()
 	found, err := r.source.Release(ctx, key.survey, key.version)
 	if err != nil {
+		if !errors.Is(err, survey.ErrNotFound) {
+			err = fmt.Errorf("%w: %w", ErrSource, err)
+		}
 		return nil, fmt.Errorf("release %d of %s: %w", key.version, key.survey, err)
 	}
 	rel := &release{key: key, texts: index(found.Texts), compiled: make(map[textKey]*compiled)}

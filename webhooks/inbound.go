@@ -42,8 +42,8 @@ type Inbound struct {
 	Now       func() time.Time
 }
 
-// maxBody of a callback; Viber's and Twilio's stay far below.
-const maxBody = 256 << 10
+// maxBody of a callback; Viber's and Twilio's stay below.
+const maxBody = 64 << 10
 
 // Mount adds the routes.
 func (in *Inbound) Mount(r fiber.Router) {
@@ -63,7 +63,7 @@ func (in *Inbound) handle(c *fiber.Ctx) error {
 	}
 	body := bytes.Clone(c.BodyRaw())
 	if len(body) > maxBody {
-		return fiber.NewError(http.StatusRequestEntityTooLarge, "a callback may have at most 256 KiB")
+		return fiber.NewError(http.StatusRequestEntityTooLarge, "a callback may have at most 64 KiB")
 	}
 	cb := channels.Callback{
 		URL:      strings.TrimSuffix(in.PublicURL, "/") + string(c.Request().RequestURI()),

@@ -205,8 +205,8 @@ func TestCallbacks(t *testing.T) {
 		{"driver of another sender", sms("/webhooks/viber-bot/sms/inbound", reply("9")), 404, "", "", "", false},
 		{"said not to be compressed", viberCall(message).with("Content-Encoding", "identity"), 200, "application/json", "{}", "", true},
 		{"compressed", viberCall(message).with("Content-Encoding", "gzip"), 415, "", "", "", false},
-		{"as large as may be", viberCall(strings.Repeat("x", 256<<10)), 200, "application/json", "{}", "", true},
-		{"too large", viberCall(strings.Repeat("x", 256<<10+1)), 413, "", "", "", false},
+		{"as large as may be", viberCall(strings.Repeat("x", 64<<10)), 200, "application/json", "{}", "", true},
+		{"too large", viberCall(strings.Repeat("x", 64<<10+1)), 413, "", "", "", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
