@@ -20,13 +20,12 @@ import (
 
 // Limits of every request, in bytes.
 const (
-	MaxBody   = 64 << 10            // of a call
-	MaxBatch  = 16 << 20            // of a batch of sends
-	maxHeader = 16 << 10            // of the header with its cookies
-	slack     = 64 << 10            // above MaxBatch, so that a body of exactly that size is not refused
-	batchPath = "/v1/sends/batch"   // the one path with large bodies
-	requestID = "X-Request-Id"      // header
-	streamMax = 30 * 24 * time.Hour // how long an answer that never ends may take to write
+	MaxBody   = 64 << 10          // of a call
+	MaxBatch  = 16 << 20          // of a batch of sends
+	maxHeader = 16 << 10          // of the header with its cookies
+	slack     = 64 << 10          // above MaxBatch, so that a body of exactly that size is not refused
+	batchPath = "/v1/sends/batch" // the one path with large bodies
+	requestID = "X-Request-Id"    // header
 )
 
 // A Check tells whether a part that the program stands on is there.
@@ -44,12 +43,6 @@ type Config struct {
 	Ready     []Check       // of /readyz
 	// TrustedProxies are addresses or networks whose X-Forwarded-For is believed; nobody else's is.
 	TrustedProxies []string
-	// Large are path prefixes besides that of batches whose bodies may be as large as MaxBatch, such as webhooks of
-	// inbound mail.
-	Large []string
-	// Streams are path prefixes of answers that never end (server-sent events): they have no write timeout. Their
-	// writers outlive the handler, and so must not use its UserContext.
-	Streams []string
 }
 
 // New makes the server without any route of ours but /healthz and /readyz; serve it on a Listener. Whatever is mounted on it gets request
@@ -94,26 +87,14 @@ type server struct {
 	ids *survey.IDSource
 }
 
-// limits gives most requests a small body and streams an endless answer, before anything of the body is read.
+// limits gives all but batches a small body, before anything of the body is read.
 func (s *server) limits(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
 	limit := fasthttp.RequestConfig{MaxRequestBodySize: MaxBody}
-	if path == batchPath || hasPrefix(path, s.cfg.Large) {
+	if path == batchPath {
 		limit.MaxRequestBodySize = MaxBatch
 	}
-	if hasPrefix(path, s.cfg.Streams) {
-		limit.WriteTimeout = streamMax
-	}
 	return limit
-}
-
-func hasPrefix(path string, prefixes []string) bool {
-	for _, p := range prefixes {
-		if strings.HasPrefix(path, p) {
-			return true
-		}
-	}
-	return false
 }
 
 // ours is what callers learn of a fault that is not theirs.

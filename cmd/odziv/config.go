@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ type Config struct {
 	RedisURL     Secret // redis:// or rediss://; "" = in process
 	BootstrapKey Secret // "" = none; never in the file
 	LogLevel     slog.Level
+	Sandbox      string   // auto, on or off
 	Roles        []string // of roleNames; never empty
 	Senders      []Sender // in the order of the file: the first of a channel is its default
 	Policy       Policy
@@ -41,6 +43,16 @@ type Config struct {
 // Role reports whether this process does the work of that name.
 func (c Config) Role(name string) bool {
 	return slices.Contains(c.Roles, name)
+}
+
+// showsSandbox reports whether the sandbox phones are served: whoever reaches them reads and answers all test messages.
+func (c Config) showsSandbox() bool {
+	if c.Sandbox != "auto" {
+		return c.Sandbox == "on"
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // A Sender is a configured channel identity. Which fields are set depends on the driver.
@@ -132,6 +144,7 @@ func defaultConfig() Config {
 		Listen:   "127.0.0.1:8080",
 		DataDir:  "./data",
 		LogLevel: slog.LevelInfo,
+		Sandbox:  "auto",
 		Roles:    roleNames(),
 		Policy: Policy{
 			Window:   Window{From: 9 * time.Hour, To: 20 * time.Hour},
@@ -152,6 +165,7 @@ type configFlags struct {
 	DatabaseURL string `name:"database-url" help:"PostgreSQL instead of SQLite; better given as ODZIV_DATABASE_URL." placeholder:"URL"`
 	RedisURL    string `name:"redis-url" help:"Redis instead of the one in process; better given as ODZIV_REDIS_URL." placeholder:"URL"`
 	LogLevel    string `help:"debug, info, warn or error (ODZIV_LOG_LEVEL)." placeholder:"LEVEL"`
+	Sandbox     string `help:"The page of the sandbox phones: auto (when listening on this machine only), on or off (ODZIV_SANDBOX)." placeholder:"WHEN"`
 	Roles       string `help:"What this process does: api, webhooks, worker, console (ODZIV_ROLES)." placeholder:"LIST"`
 }
 
@@ -272,6 +286,13 @@ func settings() []setting {
 		{"log_level", func(f configFlags) string { return f.LogLevel }, func(c *Config, v string) (err error) {
 			c.LogLevel, err = parseLevel(v)
 			return err
+		}},
+		{"sandbox", func(f configFlags) string { return f.Sandbox }, func(c *Config, v string) error {
+			c.Sandbox = v
+			if v != "auto" && v != "on" && v != "off" {
+				return fmt.Errorf("%q is none of auto, on, off", v)
+			}
+			return nil
 		}},
 		{"roles", func(f configFlags) string { return f.Roles }, func(c *Config, v string) (err error) {
 			c.Roles, err = parseRoles(strings.Split(v, ","))

@@ -72,7 +72,7 @@ func TestConfigFile(t *testing.T) {
 	want := Config{ //nolint:gosec // no secret
 		Listen: "0.0.0.0:9090", PublicURL: "https://ask.example.hr", DataDir: "/var/lib/odziv",
 		DatabaseURL: "postgres://odziv:dbpw@db:5432/odziv", RedisURL: "redis://redis:6379/1",
-		LogLevel: slog.LevelDebug, Roles: []string{"api", "worker"},
+		LogLevel: slog.LevelDebug, Sandbox: "auto", Roles: []string{"api", "worker"},
 		Senders: []Sender{
 			{
 				Name: "mail", Channel: survey.Email, Driver: "smtp", URL: "smtp://user:mailpw@host:587?tls=starttls",
@@ -408,4 +408,28 @@ func FuzzParseRate(f *testing.F) {
 			t.Errorf("parseWindow(%q) = %s", s, w)
 		}
 	})
+}
+
+// The phones of the sandbox are public: they are not served to the world by default.
+func TestShowsSandbox(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, listen, sandbox string
+		want                  bool
+	}{
+		{"this machine", "127.0.0.1:8080", "auto", true},
+		{"this machine by name", "localhost:8080", "auto", true},
+		{"everybody", "0.0.0.0:8080", "auto", false},
+		{"everybody, short", ":8080", "auto", false},
+		{"everybody, wanted", ":8080", "on", true},
+		{"this machine, unwanted", "127.0.0.1:8080", "off", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := (Config{Listen: tt.listen, Sandbox: tt.sandbox}).showsSandbox(); got != tt.want {
+				t.Errorf("%t, want %t", got, tt.want)
+			}
+		})
+	}
 }

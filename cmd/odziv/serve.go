@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -88,6 +89,10 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger, prepare func(conte
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
+		g.forget(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		if err := app.Listener(web.Listener(ln)); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("serve: %w", err)
 		}
@@ -98,11 +103,13 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger, prepare func(conte
 		log.InfoContext(ctx, "draining", "seconds", cfg.Dispatch.Drain.Seconds())
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Dispatch.Drain)
 		defer cancel()
+		var work sync.WaitGroup // beside the requests under way, in the same time; what they accept is on disk
+		if working {
+			work.Go(g.work.Shutdown)
+		}
 		err := app.ShutdownWithContext(drain)
 		_ = ln.Close() // Shutdown passes over a server that has not begun to serve
-		if working {
-			g.work.Shutdown()
-		}
+		work.Wait()
 		if errors.Is(err, context.DeadlineExceeded) {
 			log.WarnContext(ctx, "requests were cut off after the drain time")
 			err = nil
@@ -114,10 +121,26 @@ func serve(ctx context.Context, cfg Config, log *slog.Logger, prepare func(conte
 	return err
 }
 
+// forget removes, once an hour, what is kept for a time only.
+func (g *gateway) forget(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if err := g.store.Forget(ctx, now.Add(-24*time.Hour)); err != nil && ctx.Err() == nil {
+				g.log.WarnContext(ctx, "old records not removed, tried again", "error", err)
+			}
+		}
+	}
+}
+
 // app puts what the roles of this process ask for on one server.
 func (g *gateway) app(d *demo) (*fiber.App, error) {
 	app := web.New(web.Config{
-		PublicURL: g.public, Log: g.log, Now: time.Now, Large: []string{"/webhooks/"},
+		PublicURL: g.public, Log: g.log, Now: time.Now,
 		Ready: []web.Check{
 			{Name: "store", Run: g.store.Ping},
 			{Name: "redis", Run: func(ctx context.Context) error { return g.redis.Ping(ctx).Err() }},
@@ -133,8 +156,10 @@ func (g *gateway) app(d *demo) (*fiber.App, error) {
 		if err := g.api(app); err != nil {
 			return nil, err
 		}
-		if err := g.lab(app, d); err != nil {
-			return nil, err
+		if d != nil || g.cfg.showsSandbox() {
+			if err := g.lab(app, d); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if g.cfg.Role(roleConsole) {

@@ -74,8 +74,9 @@ func (a *API) acceptBatch(ctx context.Context, c *fiber.Ctx, kind, src string, i
 			sends = append(sends, e.send)
 		}
 	}
+	id := web.RequestID(c) // the store composes the answer, maybe after the request is over
 	compose := func(done []Accepted) (int, []byte) {
-		return http.StatusAccepted, a.results(entries, word, done, web.RequestID(c))
+		return http.StatusAccepted, a.results(entries, word, done, id)
 	}
 	if len(sends) == 0 {
 		status, body := compose(nil)
