@@ -222,7 +222,7 @@ func (b *bench) deliveries(ctx context.Context) error {
 }
 
 func (b *bench) deliver(ctx context.Context, kind, engine, where, channel string) error {
-	var rates, replies, p99, rss, idle []float64
+	var rates, stored, replies, p99, rss, idle []float64
 	for range max(1, b.rounds-1) {
 		stub, err := b.role(ctx, map[string]string{"sms": "twilio", "email": "smtp"}[channel])
 		if err != nil {
@@ -256,7 +256,7 @@ func (b *bench) deliver(ctx context.Context, kind, engine, where, channel string
 			rates = append(rates, float64(b.n)/took.Seconds())
 			progress("deliver %s %s: %.0f/s, idle %.0f ms", channel, where, float64(b.n)/took.Seconds(), latency)
 			if channel == "sms" {
-				r, err := b.load(ctx, g.url, "reply", "-limit", strconv.Itoa(b.n), "-base", "100", "-conns", "16", "-token", authToken, "-public", g.url, "-seconds", "2m")
+				r, err := b.load(ctx, g.url, "reply", "-limit", strconv.Itoa(b.n), "-base", "100", "-conns", "64", "-token", authToken, "-public", g.url, "-seconds", "2m")
 				if err != nil {
 					return err
 				}
@@ -265,7 +265,7 @@ func (b *bench) deliver(ctx context.Context, kind, engine, where, channel string
 					return err
 				}
 				understood := float64(b.n) / (r.Seconds + time.Since(start).Seconds())
-				replies, p99 = append(replies, understood), append(p99, r.P99Ms)
+				stored, replies, p99 = append(stored, rate(r)), append(replies, understood), append(p99, r.P99Ms)
 				progress("replies %s: %.0f/s taken, %.0f/s understood and answered", where, rate(r), understood)
 			}
 			rss = append(rss, g.peak())
@@ -281,8 +281,11 @@ func (b *bench) deliver(ctx context.Context, kind, engine, where, channel string
 		row{work: channel + " peak memory, " + where, got: median(rss), unit: "MB", goal: "< 150 MB", met: median(rss) < 150})
 	if channel == "sms" {
 		b.rows = append(b.rows, row{
+			work: "signed reply → on disk and answered, " + where, got: median(stored), unit: "replies/s", goal: "≥ 2,500/s", met: median(stored) >= 2500,
+			note: fmt.Sprintf("64 connections, p99 %.1f ms", median(p99)),
+		}, row{
 			work: "signed reply → understood, next question at the provider, " + where, got: median(replies), unit: "replies/s", goal: "≥ 2,500/s",
-			met: median(replies) >= 2500, note: fmt.Sprintf("webhook p99 %.1f ms", median(p99)),
+			met: median(replies) >= 2500, note: "with the whole delivery of that question",
 		})
 	}
 	return nil
