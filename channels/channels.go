@@ -126,7 +126,7 @@ const (
 // An Update is one thing that a callback says.
 type Update struct {
 	Type       string
-	Key        string // the same for every repetition of this update by the provider; "" = none known
+	Key        string // the same for every repetition of this update by the provider, and for no other; "" = none known
 	ProviderID string // of our message for a status, of theirs for a reply
 	AttemptID  string // when the callback carried it
 	SendID     string // as a payload or the sandbox says; who acts on it checks From against the send

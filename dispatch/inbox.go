@@ -160,7 +160,8 @@ func (d *Dispatcher) report(ctx context.Context, sender Sender, in *survey.Inbou
 	sendID, attemptID := "", u.AttemptID
 	if attemptID != "" {
 		sendID, err = d.cfg.Inbox.SendOfAttempt(ctx, attemptID)
-	} else {
+	}
+	if attemptID == "" || errors.Is(err, survey.ErrNotFound) && u.ProviderID != "" {
 		sendID, attemptID, err = d.cfg.Inbox.SendOfProviderID(ctx, sender.Name, u.ProviderID)
 	}
 	if errors.Is(err, survey.ErrNotFound) {
@@ -178,7 +179,7 @@ func (d *Dispatcher) report(ctx context.Context, sender Sender, in *survey.Inbou
 			fault = u.Fault.String()
 		}
 		return survey.Heard(s, survey.Report{
-			AttemptID: attemptID, ProviderID: u.ProviderID, Status: u.Status, Fault: fault, Code: u.Code, Backoff: backoff(s.Send.Tries), At: u.At,
+			AttemptID: attemptID, Sender: sender.Name, ProviderID: u.ProviderID, Status: u.Status, Fault: fault, Code: u.Code, Backoff: backoff(s.Send.Tries), At: u.At,
 		}, d.cfg.Now())
 	})
 	if errors.Is(err, survey.ErrNotFound) {

@@ -384,6 +384,7 @@ func Drop(s *State, lane string, epoch int64, why Reason, detail string, now tim
 // A Report is a provider's word about a message that it took.
 type Report struct {
 	AttemptID  string
+	Sender     string // who reports: of another's attempt it knows nothing; "" = not checked
 	ProviderID string
 	Status     AttemptStatus
 	Fault      string // of a failed one; FaultNone counts as rejected
@@ -397,6 +398,9 @@ func Heard(s *State, r Report, now time.Time) error {
 	a := s.attempt(r.AttemptID)
 	if a == nil {
 		return fmt.Errorf("attempt %s of send %s: %w", r.AttemptID, s.Send.ID, ErrNotFound)
+	}
+	if r.Sender != "" && r.Sender != a.Sender {
+		return fmt.Errorf("attempt %s is not of sender %s: %w", a.ID, r.Sender, ErrNotFound)
 	}
 	if r.Status.Rank() <= a.Status.Rank() {
 		return nil

@@ -197,6 +197,14 @@ func TestHeard(t *testing.T) {
 			t.Errorf("attempt %s, %d new events; want delivered, 0", status(s, "a"), len(s.Events)-events)
 		}
 	})
+	t.Run("of another sender's attempt nobody is believed", func(t *testing.T) {
+		t.Parallel()
+		s := sent(t)
+		err := survey.Heard(s, survey.Report{AttemptID: "a", Sender: "sms", Status: survey.AttemptDelivered}, noon)
+		if !errors.Is(err, survey.ErrNotFound) || status(s, "a") != survey.AttemptAccepted {
+			t.Errorf("%v, attempt %s; want not found, accepted", err, status(s, "a"))
+		}
+	})
 	t.Run("failed starts the waiting step at once", func(t *testing.T) {
 		t.Parallel()
 		s := sent(t)

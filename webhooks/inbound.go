@@ -73,7 +73,7 @@ func (in *Inbound) handle(c *fiber.Ctx) error {
 		if errors.Is(err, channels.ErrSignature) {
 			in.Log.WarnContext(c.UserContext(), "callback refused", "sender", c.Params("sender"), "error", err)
 			return fiber.NewError(http.StatusForbidden,
-				"the signature does not match: check the sender's auth token and that public_url is exactly what the provider calls")
+				"the signature does not match: check the sender's credentials and that public_url is exactly what the provider calls")
 		}
 		return fiber.NewError(http.StatusBadRequest, "the callback cannot be read: "+err.Error())
 	}

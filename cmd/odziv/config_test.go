@@ -433,3 +433,18 @@ func TestShowsSandbox(t *testing.T) {
 		})
 	}
 }
+
+// Every driver that the configuration takes can be made.
+func TestEveryDriverIsWired(t *testing.T) {
+	t.Parallel()
+	g := &gateway{log: slog.New(slog.DiscardHandler)}
+	for name, d := range drivers() {
+		via, err := g.driver(Sender{
+			Name: "x", Channel: d.channels[0], Driver: name, URL: "smtp://127.0.0.1:25?tls=none", From: "a@example.hr", AccountSID: "AC1", AuthToken: "t",
+			APIKey: "k", SenderName: "Lipa", Concurrency: 1,
+		})
+		if err != nil || via == nil {
+			t.Errorf("driver %s: %v", name, err)
+		}
+	}
+}
