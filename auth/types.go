@@ -48,6 +48,3 @@ func HashKey(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
 // SameHash compares in a time that does not depend on where the hashes differ.
 func SameHash(a, b [32]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
-
-// Same compares two texts in a time that depends on nothing but the length of the longer.
-func Same(a, b string) bool { return SameHash(HashKey(a), HashKey(b)) }

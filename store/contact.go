@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -101,21 +100,4 @@ func writeContacts(ctx context.Context, t *tx) error {
 func (c *contact) complete(old *contact) {
 	c.externalID, c.email, c.phone = cmp.Or(c.externalID, old.externalID), cmp.Or(c.email, old.email), cmp.Or(c.phone, old.phone)
 	c.viberID, c.name = cmp.Or(c.viberID, old.viberID), cmp.Or(c.name, old.name)
-}
-
-// ContactID is the id of a person as the caller named them: the same for the first of external id, phone, email and
-// Viber id that is there.
-func ContactID(mode survey.Mode, r survey.Recipient) string {
-	kind, value := "x", r.ExternalID
-	if value == "" {
-		kind, value = "p", r.Phone
-	}
-	if value == "" {
-		kind, value = "e", r.Email
-	}
-	if value == "" {
-		kind, value = "v", r.ViberID
-	}
-	sum := sha256.Sum256([]byte(string(mode) + "\x00" + kind + "\x00" + clean(value)))
-	return survey.IDOf("con_", [16]byte(sum[:16]))
 }

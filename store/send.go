@@ -118,7 +118,7 @@ func complete(m *survey.Send, now time.Time) {
 		*p = clean(*p)
 	}
 	if m.ContactID == "" {
-		m.ContactID = ContactID(m.Mode, *r)
+		m.ContactID = survey.ContactID(m.Mode, *r)
 	}
 	if m.CreatedAt.IsZero() {
 		m.CreatedAt = now

@@ -982,10 +982,10 @@ func TestPages(t *testing.T) {
 			{"survey", survey.SendFilter{Survey: "csat-after-support"}, 5},
 			{"status", survey.SendFilter{Status: survey.Sent}, 5},
 			{"transaction", survey.SendFilter{Transaction: "order-7"}, 1},
-			{"contact", survey.SendFilter{Contact: store.ContactID(survey.Live, newSend(3).Recipient)}, 1},
+			{"contact", survey.SendFilter{Contact: survey.ContactID(survey.Live, newSend(3).Recipient)}, 1},
 			{"all at once", survey.SendFilter{
 				Mode: survey.Live, Survey: "nps-after-purchase", Status: survey.Sent, Transaction: "order-6",
-				Contact: store.ContactID(survey.Live, newSend(6).Recipient),
+				Contact: survey.ContactID(survey.Live, newSend(6).Recipient),
 			}, 1},
 		}
 		for _, tt := range filters {

@@ -22,6 +22,7 @@ const (
 	BatchPrefix    = "bat_"
 	UserPrefix     = "usr_"
 	CasePrefix     = "cas_"
+	ContactPrefix  = "con_"
 )
 
 // An IDSource makes ids that sort by the time they were made: 48 bits of Unix milliseconds,

@@ -331,7 +331,7 @@ func (d *sendDecoder) complete(r *reader, b *draft, now time.Time) {
 	if s.Locale == "" {
 		s.Locale = d.surveys[s.Survey].DefaultLocale
 	}
-	s.ContactID = contactID(s.Mode, s.Recipient)
+	s.ContactID = survey.ContactID(s.Mode, s.Recipient)
 	s.Kind = survey.Invitation
 	s.Brand = d.surveys[s.Survey].Brand
 	s.CreatedAt, s.UpdatedAt = now, now

@@ -37,7 +37,7 @@ func TestCreateSend(t *testing.T) {
 	}
 	stored := survey.Send{
 		ID: id, Mode: survey.Live, Survey: "nps-after-purchase", SurveyVersion: 1, Locale: "hr",
-		ContactID: contactID(survey.Live, survey.Recipient{ExternalID: "c-1881"}),
+		ContactID: survey.ContactID(survey.Live, survey.Recipient{ExternalID: "c-1881"}),
 		Recipient: survey.Recipient{
 			ExternalID: "c-1881", Name: "Ana Kovač", Email: "ana@example.hr", Phone: "+385911234567", Locale: "hr", Timezone: "Europe/Zagreb",
 		},

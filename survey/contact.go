@@ -1,21 +1,18 @@
-package api
+package survey
 
 import (
 	"crypto/sha256"
-
-	"github.com/odziv/odziv/survey"
+	"strings"
 )
 
-const contactPrefix = "con_"
-
-// contactID names a person the same each time: by the surest of the ids that the caller gave.
-func contactID(mode survey.Mode, to survey.Recipient) string {
+// ContactID names a person the same each time: by the surest of the ids that the caller gave.
+func ContactID(mode Mode, to Recipient) string {
 	kind, value := "viber_id", to.ViberID
 	switch {
 	case to.ExternalID != "":
 		kind, value = "external_id", to.ExternalID
 	case to.Email != "":
-		kind, value = "email", lower(to.Email)
+		kind, value = "email", strings.ToLower(to.Email)
 	case to.Phone != "":
 		kind, value = "phone", to.Phone
 	}
@@ -26,5 +23,5 @@ func contactID(mode survey.Mode, to survey.Recipient) string {
 	room = append(room, '|')
 	room = append(room, value...)
 	sum := sha256.Sum256(room)
-	return survey.IDOf(contactPrefix, [16]byte(sum[:16]))
+	return IDOf(ContactPrefix, [16]byte(sum[:16]))
 }
