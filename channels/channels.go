@@ -95,6 +95,7 @@ type Error struct {
 	Fault      Fault
 	Code       string        // the provider's own, "" when it gave none
 	RetryAfter time.Duration // 0 when the provider named none
+	Throttled  bool          // of a Transient fault: the sender shall send fewer messages, whoever they are for
 	Err        error         // never holds a credential or the recipient's address
 }
 

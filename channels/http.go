@@ -96,6 +96,11 @@ func (a Answer) RetryAfter(now time.Time) time.Duration {
 	return min(max(wait, 0), 24*time.Hour)
 }
 
+// Throttled reports whether the provider asks for fewer requests.
+//
+// Source: RFC 6585, section 4.
+func (a Answer) Throttled() bool { return a.Status == http.StatusTooManyRequests }
+
 // Fault classes an answer by its HTTP status alone, for providers that gave no code of their own. A gateway that
 // timed out or could not read its upstream says nothing about whether the message was taken.
 func (a Answer) Fault() Fault {

@@ -26,7 +26,10 @@ type Faults struct {
 	ServerError float64       // 500 with the provider's own code, or SMTP 451: not taken
 	Throttled   float64       // 429 or SMTP 450 4.7.1: not taken
 	RetryAfter  time.Duration // named with Throttled; 0 = none
+	Silent      float64       // of the Throttled ones: they do not name RetryAfter
+	Spell       int           // the Throttled ones come at the end of so many requests, eight of ten there; 0 = at any time
 	Timeout     float64       // taken, but no answer comes
+	HangFor     time.Duration // of Timeout: then the connection is reset; 0 = until the client gives up
 	Reset       float64       // taken, and the connection is reset instead of an answer
 	Drop        float64       // not taken: the connection is reset before the request is looked at
 	Refused     float64       // no such person: Twilio 21211, Viber 5, SMTP 550 5.1.1
@@ -71,9 +74,10 @@ type Provider struct {
 	all        []Received
 	byTo       map[string]int
 	byAttempt  map[string]int
-	requests   int
+	requests   []time.Time // when each came
 	called     int
 	lost       int
+	lookups    int
 	violations []string
 	violated   int
 	faults     Faults
@@ -110,14 +114,29 @@ func (p *Provider) SetFaults(f Faults) {
 func (p *Provider) draw() (fate, Faults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.requests++
 	f, x := p.faults, p.random.Float64()
+	if f.Spell > 0 {
+		f.Throttled = f.spelled(len(p.requests))
+	}
+	p.requests = append(p.requests, time.Now())
+	if f.Silent > 0 && p.random.Float64() < f.Silent {
+		f.RetryAfter = 0
+	}
 	for i, share := range []float64{f.ServerError, f.Throttled, f.Timeout, f.Reset, f.Drop, f.Refused, f.Slow} {
 		if x -= share; x < 0 {
 			return fate(i + 1), f
 		}
 	}
 	return taken, f
+}
+
+// spelled is the share of Throttled for the n-th request when they come in spells: as providers do, which throttle for a while.
+func (f Faults) spelled(n int) float64 {
+	const there = .8
+	if float64(n%f.Spell) < float64(f.Spell)*(1-f.Throttled/there) {
+		return 0
+	}
+	return there
 }
 
 // take notes a message.
@@ -164,7 +183,14 @@ func (p *Provider) Last(to string) (Received, bool) {
 func (p *Provider) Count() int { p.mu.Lock(); defer p.mu.Unlock(); return len(p.all) }
 
 // Requests is how many requests or mail transactions there were, whatever became of them.
-func (p *Provider) Requests() int { p.mu.Lock(); defer p.mu.Unlock(); return p.requests }
+func (p *Provider) Requests() int { p.mu.Lock(); defer p.mu.Unlock(); return len(p.requests) }
+
+// Arrivals is when each of those requests came, in that order.
+func (p *Provider) Arrivals() []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.requests)
+}
 
 // ByTo counts messages for each address.
 func (p *Provider) ByTo() map[string]int { p.mu.Lock(); defer p.mu.Unlock(); return maps.Clone(p.byTo) }
@@ -239,7 +265,8 @@ func (p *Provider) wait(gone <-chan struct{}, d time.Duration) {
 func (p *Provider) misbehave(w http.ResponseWriter, r *http.Request, f fate, set Faults) (done bool) {
 	switch f {
 	case timeout:
-		p.wait(r.Context().Done(), time.Hour)
+		p.wait(r.Context().Done(), set.hang())
+		hangUp(w)
 	case reset, drop:
 		hangUp(w)
 	case slow:
@@ -249,6 +276,14 @@ func (p *Provider) misbehave(w http.ResponseWriter, r *http.Request, f fate, set
 		return false
 	}
 	return true
+}
+
+// hang is how long a client waits in vain.
+func (f Faults) hang() time.Duration {
+	if f.HangFor == 0 {
+		return time.Hour
+	}
+	return f.HangFor
 }
 
 // retryAfter names the wait that set says.
@@ -269,6 +304,16 @@ type Callbacks struct {
 	Pause     time.Duration // between retries; 0 = 200 ms
 	// Dial is host:port that is called in place of the URL's own host, over plain HTTP; "" = the URL's.
 	Dial string
+	// Script, when set, decides instead of Statuses what is reported of each message (Twilio). It runs while the request waits.
+	Script func(Received) []Report
+}
+
+// A Report is one status of a message. Their order is that of After: one that is later in the list may come before.
+type Report struct {
+	After time.Duration // since the message was taken
+	Word  string        // the provider's
+	Code  string        // the ErrorCode, "" = none
+	Lost  bool          // it happens, and nobody is told
 }
 
 // order is the statuses as they go out.
@@ -287,8 +332,12 @@ func (c Callbacks) order(standard ...string) []string {
 }
 
 // background runs do while a slot for callbacks is held; Close cancels it and waits for it.
-func (p *Provider) background(do func(ctx context.Context)) {
+func (p *Provider) background(do func(ctx context.Context)) { p.later(0, do) }
+
+// later is background after a while.
+func (p *Provider) later(after time.Duration, do func(ctx context.Context)) {
 	p.wg.Go(func() {
+		p.wait(nil, after)
 		select {
 		case p.slots <- struct{}{}:
 		case <-p.stop:

@@ -285,7 +285,8 @@ func (m *mailSession) Data(r io.Reader) error {
 	m.s.take(got)
 	switch m.fate {
 	case timeout:
-		m.s.wait(nil, time.Hour)
+		m.s.wait(nil, m.faults.hang())
+		m.hangUp()
 	case reset:
 		m.hangUp()
 	case slow:

@@ -13,8 +13,10 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 )
 
@@ -32,8 +34,9 @@ type TwilioConfig struct {
 type Twilio struct {
 	*Provider
 	*web
-	cfg  TwilioConfig
-	sids atomic.Uint64
+	cfg   TwilioConfig
+	sids  atomic.Uint64
+	words words
 }
 
 // NewTwilio starts one. Close it.
@@ -61,6 +64,10 @@ var (
 // ServeHTTP is the Messages resource.
 func (t *Twilio) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
+	if r.Method == http.MethodGet {
+		t.list(w, r)
+		return
+	}
 	f, set := t.draw()
 	if f == drop {
 		hangUp(w)
@@ -87,22 +94,18 @@ func (t *Twilio) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if t.misbehave(w, r, f, set) {
 		return
 	}
-	segments := (utf8.RuneCountInString(m.Text) + 66) / 67
 	w.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"account_sid": t.cfg.AccountSID, "api_version": "2010-04-01", "body": m.Text, "date_sent": nil,
 		"direction": "outbound-api", "error_code": nil, "error_message": nil, "from": m.From, "messaging_service_sid": nil,
-		"num_media": "0", "num_segments": fmt.Sprint(segments), "price": nil, "price_unit": nil, "sid": m.ID,
+		"num_media": "0", "num_segments": strconv.Itoa(segments(m.Text)), "price": nil, "price_unit": nil, "sid": m.ID,
 		"status": "queued", "to": m.To, "uri": "/2010-04-01/Accounts/" + t.cfg.AccountSID + "/Messages/" + m.ID + ".json",
 	})
 }
 
 // form checks all that Twilio would refuse, and what it would take but we never mean.
 func (t *Twilio) form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
-	user, password, _ := r.BasicAuth()
-	if user != t.cfg.AccountSID || password != t.cfg.AuthToken {
-		t.violate("credentials are wrong")
-		t.refuse(w, http.StatusUnauthorized, 20003, "Authenticate")
+	if !t.known(w, r) {
 		return nil, false
 	}
 	if want := "/2010-04-01/Accounts/" + t.cfg.AccountSID + "/Messages.json"; r.Method != http.MethodPost || r.URL.RequestURI() != want {
@@ -138,6 +141,17 @@ func (t *Twilio) form(w http.ResponseWriter, r *http.Request) (url.Values, bool)
 	}
 	t.checkStatusURL(form.Get("StatusCallback"))
 	return form, true
+}
+
+// known checks the credentials.
+func (t *Twilio) known(w http.ResponseWriter, r *http.Request) bool {
+	user, password, _ := r.BasicAuth()
+	if user == t.cfg.AccountSID && password == t.cfg.AuthToken {
+		return true
+	}
+	t.violate("credentials are wrong")
+	t.refuse(w, http.StatusUnauthorized, 20003, "Authenticate")
+	return false
 }
 
 // formFault is the code with which Twilio refuses a form, 0 = none.
@@ -190,7 +204,12 @@ func (t *Twilio) accept(form url.Values) Received {
 	if u, err := url.Parse(m.StatusURL); err == nil {
 		m.AttemptID = u.Query().Get("attempt")
 	}
+	m.At = time.Now()
 	t.take(m)
+	if t.cfg.Callbacks.Script != nil {
+		t.play(m)
+		return m
+	}
 	words := t.cfg.Callbacks.order("sent", "delivered")
 	if m.StatusURL == "" || len(words) == 0 {
 		return m
@@ -206,6 +225,7 @@ func (t *Twilio) accept(form url.Values) Received {
 // Status calls back with a status word of m, signed; code is the ErrorCode, "" = none. The error says that it was not
 // answered with 200.
 func (t *Twilio) Status(ctx context.Context, m Received, word, code string) error {
+	t.words.note(m.ID, word, code)
 	form := url.Values{
 		"AccountSid": {t.cfg.AccountSID}, "ApiVersion": {"2010-04-01"}, "MessageSid": {m.ID}, "SmsSid": {m.ID},
 		"MessageStatus": {word}, "SmsStatus": {word}, "To": {m.To}, "From": {m.From},
@@ -226,7 +246,7 @@ func (t *Twilio) Inbound(ctx context.Context, inboundURL, from, to, text, optOut
 	sid := t.sid()
 	form := url.Values{
 		"AccountSid": {t.cfg.AccountSID}, "ApiVersion": {"2010-04-01"}, "MessageSid": {sid}, "SmsMessageSid": {sid},
-		"SmsSid": {sid}, "SmsStatus": {"received"}, "NumMedia": {"0"}, "NumSegments": {"1"}, "From": {from}, "To": {to},
+		"SmsSid": {sid}, "SmsStatus": {"received"}, "NumMedia": {"0"}, "NumSegments": {strconv.Itoa(segments(text))}, "From": {from}, "To": {to},
 		"Body": {text}, "FromCountry": {"HR"}, "FromCity": {""},
 	}
 	if optOutType != "" {

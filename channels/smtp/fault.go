@@ -48,7 +48,7 @@ func (c *Channel) fault(ctx context.Context, err error, to string) *channels.Err
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		f, wait := classify(stage, reply.Code, reply.Msg)
 		return &channels.Error{
-			Fault: f, Code: codeOf(reply), RetryAfter: wait, Err: fmt.Errorf("%s: %w", stage, c.clean(reply, to)),
+			Fault: f, Code: codeOf(reply), RetryAfter: wait, Throttled: f == channels.Transient && wait == throttleWait, Err: fmt.Errorf("%s: %w", stage, c.clean(reply, to)),
 		}
 	}
 	out := &channels.Error{Fault: channels.Transient, Err: err}

@@ -8,6 +8,7 @@ import (
 	"net/mail"
 	"net/url"
 	"strings"
+	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"golang.org/x/net/idna"
@@ -19,18 +20,43 @@ import (
 type envelope struct {
 	from, to  string // with their angle brackets
 	messageID string
-	data      []byte
+	data      []byte // what follows DATA, with the line that ends it
 }
 
-// build renders m. What the server gets was whole before the first command.
-func (c *Channel) build(m channels.Message, to mail.Address) (envelope, error) {
+// build renders m into the room of buf. What the server gets was whole before the first command.
+func (c *Channel) build(buf []byte, m channels.Message, to mail.Address) (envelope, error) {
+	ways, err := c.unsubscribe(m)
+	if err != nil {
+		return envelope{}, err
+	}
+	to.Name = m.ToName
+	id := "<" + m.AttemptID + "@" + c.domain + ">"
 	encoding := gomail.EncodingQP
 	if mostlyForeign(m.Text) {
 		encoding = gomail.EncodingB64
 	}
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding))
+	f, err := c.frames.of(frameKey{m.Kind, m.Mode, m.Locale, encoding, m.HTML != "", m.UnsubscribeURL != ""}, c.whole)
+	if err != nil {
+		return envelope{}, err
+	}
+	data := appendField(buf[:0], "Date", time.Now().Format(time.RFC1123Z))
+	data = appendField(data, "Message-ID", id)
+	data = appendField(data, "To", to.String())
+	data = appendField(data, "Subject", encodedWords(encoding, m.Subject))
+	if ways != "" {
+		data = appendField(data, "List-Unsubscribe", encodedWords(encoding, ways))
+	}
+	data = f.fill(data, m.Text, m.HTML)
+	if data, err = c.sign(data); err != nil {
+		return envelope{}, err
+	}
+	return envelope{from: c.from.Address, to: to.Address, messageID: id, data: finishData(data)}.bracketed(), nil
+}
+
+// whole is a message as go-mail makes it from nothing.
+func (c *Channel) whole(m channels.Message, to mail.Address, encoding gomail.Encoding, boundary string) ([]byte, error) {
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), gomail.WithBoundary(boundary))
 	from := c.from
-	to.Name = m.ToName
 	msg.FromMailAddress(&from)
 	msg.ToMailAddress(&to)
 	if c.replyTo != nil {
@@ -38,14 +64,13 @@ func (c *Channel) build(m channels.Message, to mail.Address) (envelope, error) {
 		msg.ReplyToMailAddress(&replyTo)
 	}
 	msg.Subject(m.Subject)
-	id := m.AttemptID + "@" + c.domain
-	msg.SetMessageIDWithValue(id)
+	msg.SetMessageIDWithValue(m.AttemptID + "@" + c.domain)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetGenHeader("X-Auto-Response-Suppress", "OOF, AutoReply")
 	msg.SetGenHeader("List-Id", "<surveys."+c.domain+">")
 	msg.SetGenHeader("Feedback-ID", feedbackID(m))
-	if err := c.unsubscribe(msg, m); err != nil {
-		return envelope{}, err
+	if m.UnsubscribeURL != "" {
+		msg.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 	}
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
@@ -53,13 +78,9 @@ func (c *Channel) build(m channels.Message, to mail.Address) (envelope, error) {
 	}
 	var out bytes.Buffer
 	if _, err := msg.WriteTo(&out); err != nil {
-		return envelope{}, fmt.Errorf("build message: %w", err)
+		return nil, fmt.Errorf("build message: %w", err)
 	}
-	data, err := c.sign(out.Bytes())
-	if err != nil {
-		return envelope{}, err
-	}
-	return envelope{from: from.Address, to: to.Address, messageID: "<" + id + ">", data: data}.bracketed(), nil
+	return out.Bytes(), nil
 }
 
 // sign puts a DKIM-Signature above the message. go-mail 0.8.1 breaks a long h= in the middle of a name when it writes the
@@ -88,25 +109,24 @@ func (e envelope) bracketed() envelope {
 	return e
 }
 
-// unsubscribe sets the headers of RFC 2369 and RFC 8058. go-mail's own function wants https, which a demo on this
-// machine has not.
-func (c *Channel) unsubscribe(msg *gomail.Msg, m channels.Message) error {
-	var ways []string
+// unsubscribe is List-Unsubscribe, as RFC 2369 and RFC 8058 have it; "" = there is no way. go-mail's own function wants
+// https, which a demo on this machine has not.
+func (c *Channel) unsubscribe(m channels.Message) (string, error) {
+	ways := ""
 	if m.UnsubscribeURL != "" {
 		u, err := url.Parse(m.UnsubscribeURL)
 		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || strings.ContainsAny(m.UnsubscribeURL, "<>, \t\r\n") {
-			return errors.New("unsubscribe address is no http or https URL")
+			return "", errors.New("unsubscribe address is no http or https URL")
 		}
-		ways = append(ways, "<"+m.UnsubscribeURL+">")
-		msg.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+		ways = "<" + m.UnsubscribeURL + ">"
 	}
 	if c.cfg.UnsubscribeMail != "" {
-		ways = append(ways, "<mailto:"+c.cfg.UnsubscribeMail+"?subject=unsubscribe%20"+url.QueryEscape(m.SendID)+">")
+		if ways != "" {
+			ways += ", "
+		}
+		ways += "<mailto:" + c.cfg.UnsubscribeMail + "?subject=unsubscribe%20" + url.QueryEscape(m.SendID) + ">"
 	}
-	if len(ways) > 0 {
-		msg.SetGenHeader("List-Unsubscribe", strings.Join(ways, ", "))
-	}
-	return nil
+	return ways, nil
 }
 
 // feedbackID groups complaints in Gmail's reports: kind, locale and mode; nothing of a person.

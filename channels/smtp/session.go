@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/textproto"
 	"slices"
@@ -38,15 +37,18 @@ func (e *stageError) Unwrap() error { return e.err }
 
 // A session is one connection; one goroutine uses it at a time.
 type session struct {
-	client  *gosmtp.Client
-	raw     *conn
-	timeout time.Duration // of each command
-	used    time.Time
-	fit     bool // for another message
+	client    *gosmtp.Client
+	raw       *conn
+	timeout   time.Duration // of each command
+	used      time.Time
+	fit       bool // for another message
+	pipelines bool // the server takes commands before it has answered the one before
+	eightBit  bool
 }
 
-// send makes one transaction. It uses the commands of go-mail's client one by one, because its SendWithSMTPClient hides
-// at which of them the connection broke, and on that depends whether the message may have been taken.
+// send makes one transaction, in four round trips, or in two with a server that takes commands in a row. It does so on the
+// connection itself, because go-mail's SendWithSMTPClient hides at which command it broke, and on that depends whether
+// the message may have been taken.
 func (s *session) send(ctx context.Context, e envelope) error {
 	stop := context.AfterFunc(ctx, s.raw.abort)
 	defer func() {
@@ -55,40 +57,121 @@ func (s *session) send(ctx context.Context, e envelope) error {
 		}
 	}()
 	s.fit = false
-	step := func(stage string, do func() error) error {
-		if err := s.client.UpdateDeadline(s.timeout); err != nil {
-			return &stageError{stage, err}
-		}
-		if err := do(); err != nil {
-			return s.failed(stage, err)
-		}
-		return nil
+	if strings.ContainsAny(e.from+e.to, "\r\n") {
+		return &stageError{stageMail, errors.New("address has a line break")}
 	}
-	if err := step(stageMail, func() error { return s.client.Mail(e.from) }); err != nil {
+	open := s.open
+	if s.pipelines {
+		open = s.openAtOnce
+	}
+	if err := open(e); err != nil {
 		return err
 	}
-	if err := step(stageRcpt, func() error { return s.client.Rcpt(e.to) }); err != nil {
-		return err
+	if err := s.write(e.data); err != nil { // then the line that ends it is not out
+		return s.failed(stageBody, err)
 	}
-	var w io.WriteCloser
-	err := step(stageData, func() (err error) { w, err = s.client.Data(); return err })
-	if err != nil {
-		return err
-	}
-	err = step(stageBody, func() error { _, err := w.Write(e.data); return err })
-	if err != nil {
-		return err
-	}
-	if err := step(stageDot, w.Close); err != nil {
-		return err
+	if err := s.answer(250); err != nil {
+		return s.failed(stageDot, err)
 	}
 	s.fit = true
 	return nil
 }
 
+// open says MAIL, RCPT and DATA, each when the one before is answered.
+func (s *session) open(e envelope) error {
+	for _, c := range s.commands(e) {
+		err := s.write([]byte(c.line))
+		if err == nil {
+			err = s.answer(c.want)
+		}
+		if err != nil {
+			return s.failed(c.stage, err)
+		}
+	}
+	return nil
+}
+
+// openAtOnce says MAIL, RCPT and DATA in one go and then reads the three answers. The first that is no success is what
+// became of the message. A server that is ready for the text of a message that nobody gets is given none.
+//
+// Source: RFC 2920, section 3.1.
+func (s *session) openAtOnce(e envelope) error {
+	commands := s.commands(e)
+	if err := s.write([]byte(commands[0].line + commands[1].line + commands[2].line)); err != nil {
+		return s.failed(stageMail, err)
+	}
+	var first error
+	stage, ready, ended := "", false, false
+	for _, c := range commands {
+		err := s.answer(c.want)
+		if err != nil && first == nil {
+			first, stage = err, c.stage
+		}
+		ready = err == nil && c.stage == stageData
+		if ended = closing(err); ended {
+			break
+		}
+	}
+	switch {
+	case first == nil:
+		return nil
+	case ready:
+		s.fit = s.write([]byte(".\r\n")) == nil && !closing(s.answer(250))
+		return &stageError{stage, first}
+	case ended && !closing(first): // there is nobody to take a RSET
+		return &stageError{stage, first}
+	default:
+		return s.failed(stage, first)
+	}
+}
+
+// closing reports whether err ends the connection: all but a refusal does.
+func closing(err error) bool {
+	reply, ok := errors.AsType[*textproto.Error](err)
+	return err != nil && (!ok || reply.Code == 421)
+}
+
+// A command is a line of a transaction and the first digits of its success.
+type command struct {
+	stage, line string
+	want        int
+}
+
+func (s *session) commands(e envelope) [3]command {
+	body := ""
+	if s.eightBit {
+		body = " BODY=8BITMIME"
+	}
+	return [3]command{
+		{stageMail, "MAIL FROM:" + e.from + body + "\r\n", 250},
+		{stageRcpt, "RCPT TO:" + e.to + "\r\n", 25},
+		{stageData, "DATA\r\n", 354},
+	}
+}
+
+// write sends b at once.
+func (s *session) write(b []byte) error {
+	if err := s.client.UpdateDeadline(s.timeout); err != nil {
+		return err
+	}
+	if _, err := s.client.Text.W.Write(b); err != nil {
+		return err
+	}
+	return s.client.Text.W.Flush()
+}
+
+// answer reads one. Any other than want is a *textproto.Error.
+func (s *session) answer(want int) error {
+	if err := s.client.UpdateDeadline(s.timeout); err != nil {
+		return err
+	}
+	_, _, err := s.client.Text.ReadResponse(want)
+	return err
+}
+
 // failed decides whether the connection can carry another message, and says where it broke.
 func (s *session) failed(stage string, err error) error {
-	if reply, ok := errors.AsType[*textproto.Error](err); ok && reply.Code != 421 {
+	if !closing(err) {
 		// After a refusal the server still holds what it heard of the transaction.
 		s.fit = stage == stageDot || s.client.UpdateDeadline(s.timeout) == nil && s.client.Reset() == nil
 	} else if stage == stageMail {

@@ -1,14 +1,54 @@
 package smtp
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"net"
 	"net/textproto"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	gosmtp "github.com/wneessen/go-mail/smtp"
+
+	"github.com/odziv/odziv/channels"
 )
+
+// A connection that breaks while the text goes out: the line that ends it did not, so the server has taken nothing.
+func TestBrokenInTheText(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	defer func() { _ = ours.Close() }()
+	go func() {
+		defer theirs.Close()
+		in := bufio.NewReader(theirs)
+		for _, answer := range []string{"220 mx", "250 mx", "250 ok", "250 ok", "354 go ahead"} {
+			if answer != "220 mx" {
+				_, _ = in.ReadString('\n')
+			}
+			_, _ = fmt.Fprintf(theirs, "%s\r\n", answer)
+		}
+		_, _ = in.ReadString('\n')
+	}()
+	raw := &conn{Conn: ours}
+	client, err := gosmtp.NewClient(raw, "mx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Hello("localhost"); err != nil {
+		t.Fatal(err)
+	}
+	s := &session{client: client, raw: raw, timeout: 10 * time.Second}
+	err = s.send(t.Context(), envelope{from: "<a@example.hr>", to: "<b@example.hr>", data: []byte(strings.Repeat("text\r\n", 2000) + ".\r\n")})
+	if e, ok := errors.AsType[*stageError](err); !ok || e.stage != stageBody || s.fit {
+		t.Fatalf("send = %v, fit %t; want an error of the text", err, s.fit)
+	}
+	if f := new(Channel).fault(t.Context(), err, "b@example.hr"); f.Fault != channels.Transient {
+		t.Errorf("fault %v; want transient", f)
+	}
+}
 
 // A deadline that is set after the caller gave up must not bring the connection back.
 func TestAbortIsForGood(t *testing.T) {

@@ -65,6 +65,9 @@ type Channel struct {
 	password string
 	policy   string // tls of the URL
 
+	frames  frames
+	buffers sync.Pool // of *[]byte, for messages
+
 	slots chan struct{} // one for each connection that may be in use
 
 	mu     sync.Mutex
@@ -175,10 +178,18 @@ func (c *Channel) Send(ctx context.Context, m channels.Message) (channels.Receip
 	if err != nil {
 		return channels.Receipt{}, &channels.Error{Fault: channels.Unreachable, Err: err}
 	}
-	e, err := c.build(m, *to) // whole, before the server hears of it
+	buf, ok := c.buffers.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
+	}
+	e, err := c.build(*buf, m, *to) // whole, before the server hears of it
 	if err != nil {
 		return channels.Receipt{}, &channels.Error{Fault: channels.Rejected, Err: err}
 	}
+	defer func() {
+		*buf = e.data
+		c.buffers.Put(buf)
+	}()
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
@@ -307,7 +318,10 @@ func (c *Channel) dial(ctx context.Context) (*session, error) {
 		}
 		return nil, c.dialFault(ctx, err)
 	}
-	return &session{client: smtpClient, raw: raw.Load(), timeout: c.cfg.Timeout, fit: true}, nil
+	s := &session{client: smtpClient, raw: raw.Load(), timeout: c.cfg.Timeout, fit: true}
+	s.pipelines, _ = smtpClient.Extension("PIPELINING")
+	s.eightBit, _ = smtpClient.Extension("8BITMIME")
+	return s, nil
 }
 
 func (c *Channel) options(dialer gomail.DialContextFunc) []gomail.Option {

@@ -19,6 +19,7 @@ import (
 	api "github.com/twilio/twilio-go/rest/api/v2010"
 
 	"github.com/odziv/odziv/channels"
+	"github.com/odziv/odziv/survey"
 )
 
 // defaultBaseURL is where Twilio is.
@@ -44,6 +45,8 @@ type Channel struct {
 var _ interface {
 	channels.Channel
 	channels.Receiver
+	channels.Finder
+	channels.Counter
 } = (*Channel)(nil)
 
 // New gives the sender of cfg, or an error that names every field at fault.
@@ -144,7 +147,7 @@ func (x *call) RoundTrip(r *http.Request) (*http.Response, error) {
 // fault is what an answer other than success says. Twilio's message is left out: it repeats the recipient's number.
 func (x *call) fault(err error) *channels.Error {
 	out := &channels.Error{
-		Fault: x.answer.Fault(), RetryAfter: x.answer.RetryAfter(time.Now()),
+		Fault: x.answer.Fault(), RetryAfter: x.answer.RetryAfter(time.Now()), Throttled: x.answer.Throttled(),
 		Err: fmt.Errorf("answer %d", x.answer.Status),
 	}
 	rest, ok := errors.AsType[*client.TwilioRestError](err)
@@ -152,6 +155,7 @@ func (x *call) fault(err error) *channels.Error {
 		return out
 	}
 	out.Code = strconv.Itoa(rest.Code)
+	out.Throttled = out.Throttled || throttles(rest.Code)
 	if f, known := faultOf(rest.Code); known {
 		out.Fault = f
 	} else if x.answer.Status >= http.StatusInternalServerError {
@@ -159,6 +163,19 @@ func (x *call) fault(err error) *channels.Error {
 	}
 	return out
 }
+
+// throttles reports whether a code asks for fewer messages: too many requests, full queues, a carrier's cap.
+func throttles(code int) bool {
+	switch code {
+	case 20429, 21611, 30001, 30022, 63018, 63038:
+		return true
+	default:
+		return false
+	}
+}
+
+// Units is the number of segments that Twilio counts and charges.
+func (c *Channel) Units(m channels.Message) int { return survey.Segments(m.Text).Count }
 
 // faultOf classes Twilio's error codes, of answers and of status callbacks.
 //

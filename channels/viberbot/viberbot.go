@@ -134,7 +134,7 @@ func (c *Channel) Send(ctx context.Context, m channels.Message) (channels.Receip
 	}
 	if answer.Status != http.StatusOK {
 		return channels.Receipt{}, &channels.Error{
-			Fault: answer.Fault(), RetryAfter: answer.RetryAfter(time.Now()), Err: fmt.Errorf("answer %d", answer.Status),
+			Fault: answer.Fault(), RetryAfter: answer.RetryAfter(time.Now()), Throttled: answer.Throttled(), Err: fmt.Errorf("answer %d", answer.Status),
 		}
 	}
 	var res response
@@ -144,7 +144,7 @@ func (c *Channel) Send(ctx context.Context, m channels.Message) (channels.Receip
 	if *res.Status != 0 {
 		return channels.Receipt{}, &channels.Error{
 			Fault: fault(*res.Status), Code: strconv.Itoa(*res.Status), RetryAfter: answer.RetryAfter(time.Now()),
-			Err: fmt.Errorf("status %d", *res.Status),
+			Throttled: *res.Status == 12, Err: fmt.Errorf("status %d", *res.Status),
 		}
 	}
 	return channels.Receipt{ProviderID: res.MessageToken.String()}, nil
