@@ -20,12 +20,14 @@ const (
 	KeysWrite      = "keys:write"
 	TemplatesRead  = "templates:read"
 	TemplatesWrite = "templates:write"
+	ContactsRead   = "contacts:read"
+	ContactsWrite  = "contacts:write"
 	Admin          = "admin"
 )
 
 // Scopes lists all scopes.
 func Scopes() []string {
-	return []string{SendsWrite, SendsRead, ResponsesRead, KeysWrite, TemplatesRead, TemplatesWrite, Admin}
+	return []string{SendsWrite, SendsRead, ResponsesRead, KeysWrite, TemplatesRead, TemplatesWrite, ContactsRead, ContactsWrite, Admin}
 }
 
 // What a key begins with says what it can reach.

@@ -1,9 +1,6 @@
 package survey
 
-import (
-	"crypto/sha256"
-	"strings"
-)
+import "crypto/sha256"
 
 // ContactID names a person the same each time: by the surest of the ids that the caller gave.
 func ContactID(mode Mode, to Recipient) string {
@@ -12,7 +9,7 @@ func ContactID(mode Mode, to Recipient) string {
 	case to.ExternalID != "":
 		kind, value = "external_id", to.ExternalID
 	case to.Email != "":
-		kind, value = "email", strings.ToLower(to.Email)
+		kind, value = "email", Canonical(Email, to.Email)
 	case to.Phone != "":
 		kind, value = "phone", to.Phone
 	}

@@ -11,53 +11,10 @@ import (
 
 var day = survey.Window{From: 9 * 60, To: 20 * 60}
 
-func TestWindowNext(t *testing.T) {
-	t.Parallel()
-	zagreb, err := time.LoadLocation("Europe/Zagreb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := func(s string) time.Time {
-		v, err := time.ParseInLocation("2006-01-02 15:04", s, zagreb)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	tests := []struct {
-		name      string
-		w         survey.Window
-		now, want string
-	}{
-		{"inside", day, "2026-11-20 12:00", "2026-11-20 12:00"},
-		{"opens", day, "2026-11-20 09:00", "2026-11-20 09:00"},
-		{"closed", day, "2026-11-20 20:00", "2026-11-21 09:00"},
-		{"early", day, "2026-11-20 08:59", "2026-11-20 09:00"},
-		{"over midnight, inside", survey.Window{From: 22 * 60, To: 6 * 60}, "2026-11-20 03:00", "2026-11-20 03:00"},
-		{"over midnight, outside", survey.Window{From: 22 * 60, To: 6 * 60}, "2026-11-20 12:00", "2026-11-20 22:00"},
-		{"night of the spring change", day, "2026-03-28 23:00", "2026-03-29 09:00"},
-		{"skipped opening", survey.Window{From: 150, To: 600}, "2026-03-29 00:10", "2026-03-29 03:30"},
-		{"none", survey.Window{}, "2026-11-20 03:00", "2026-11-20 03:00"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if got := tt.w.Next(at(tt.now), zagreb); !got.Equal(at(tt.want)) {
-				t.Errorf("after %s opens %s, want %s", tt.now, got.In(zagreb), tt.want)
-			}
-		})
-	}
-	// 02:30 comes twice on 25 October: the first one opens, at 00:30 UTC.
-	w := survey.Window{From: 150, To: 600}
-	if got, want := w.Next(at("2026-10-25 00:10"), zagreb), time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC); !got.Equal(want) {
-		t.Errorf("the doubled opening is %s, want %s", got.UTC(), want)
-	}
-}
-
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	night := time.Date(2026, 11, 20, 23, 0, 0, 0, time.UTC)
-	p := survey.Policy{Window: day, Cooldown: 90 * 24 * time.Hour}
+	p := survey.Policy{Window: day, Fatigue: survey.Fatigue{AfterInvite: survey.Cooldown{Any: 90 * 24 * time.Hour}}}
 	tests := []struct {
 		name    string
 		change  func(*survey.State)
@@ -86,7 +43,7 @@ func TestDecide(t *testing.T) {
 			t.Parallel()
 			s := newState()
 			tt.change(s)
-			d := survey.Decide(s, tt.invited, p, tt.now)
+			d := survey.Decide(s, survey.Facts{Past: []survey.Past{{InvitedAt: tt.invited}}}, p, tt.now)
 			if d.Verdict != tt.verdict || d.Reason != tt.reason {
 				t.Errorf("%s, %q; want %s, %q (%+v)", d.Verdict, d.Reason, tt.verdict, tt.reason, d.Rules)
 			}
@@ -100,30 +57,21 @@ func TestLaw10LateIsClosed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newState()
 		now := s.Send.ExpiresAt.Add(time.Duration(rapid.IntRange(0, 1e6).Draw(t, "late")) * time.Second)
-		d := survey.Decide(s, time.Time{}, survey.Policy{Window: day}, now)
+		d := survey.Decide(s, survey.Facts{}, survey.Policy{Window: day}, now)
 		if d.Verdict != survey.Stop || d.Status != survey.Expired {
 			t.Fatalf("%s, %s", d.Verdict, d.Status)
 		}
 	})
 }
 
-// Whatever the hour and the window, what the window allows is inside it and within a day and a change of clocks.
-func TestWindowNeverOutside(t *testing.T) {
+// Who left at another address of theirs has left.
+func TestLaw07StopAtAnotherAddress(t *testing.T) {
 	t.Parallel()
-	zones := []string{"Europe/Zagreb", "Europe/Belgrade", "Europe/Warsaw", "Asia/Tehran", "UTC"}
-	rapid.Check(t, func(t *rapid.T) {
-		zone, err := time.LoadLocation(rapid.SampledFrom(zones).Draw(t, "zone"))
-		if err != nil {
-			t.Fatal(err)
+	for scope, verdict := range map[string]survey.Verdict{survey.ScopeAll: survey.Stop, survey.ScopeSurvey: survey.Stop, survey.ScopeChannel: survey.Go} {
+		s := newState()
+		f := survey.Facts{Elsewhere: []survey.Suppression{{Channel: survey.SMS, Address: "+385919999999", Scope: scope, Subject: s.Send.Survey}}}
+		if d := survey.Decide(s, f, survey.Policy{}, noon); d.Verdict != verdict {
+			t.Errorf("scope %s: %s, want %s", scope, d.Verdict, verdict)
 		}
-		w := survey.Window{From: rapid.IntRange(4*60, 1439).Draw(t, "from"), To: rapid.IntRange(4*60, 1439).Draw(t, "to")}
-		now := time.Unix(rapid.Int64Range(1.7e9, 1.9e9).Draw(t, "now"), 0)
-		got := w.Next(now, zone)
-		if got.Before(now) || got.Sub(now) > 25*time.Hour {
-			t.Fatalf("from %s opens %s", now, got)
-		}
-		if again := w.Next(got, zone); !again.Equal(got) {
-			t.Fatalf("%s is not inside %+v", got.In(zone), w)
-		}
-	})
+	}
 }

@@ -11,6 +11,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: the state of the thing does not allow it, or another was faster.
 	ErrConflict = errors.New("conflict")
+	// ErrUnavailable: a part that is needed does not answer at present. The same call may be made again: nothing is doubled.
+	ErrUnavailable = errors.New("unavailable")
 )
 
 // A FieldError is one fault of an input.

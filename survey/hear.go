@@ -48,7 +48,8 @@ func ParsePayload(p string) (sendID string, score int, ok bool) {
 	return sendID, score, err == nil
 }
 
-// Hear takes a reply into the conversation of s: it is understood, recorded, and answered at most once.
+// Hear takes a reply into the conversation of s: it is understood, recorded, and answered at most once. The zero sv is a survey
+// that is not installed any more: STOP and START need none, and what else is said is kept.
 // Confirmed means that the provider has confirmed a STOP to the person already.
 func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirmed bool, now time.Time) error {
 	if slices.Contains(strings.Fields(s.Send.Thread.Heard), r.InboundID) {
@@ -56,6 +57,7 @@ func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirme
 	}
 	s.Record(now, "reply.received", "inbound", r.InboundID, "channel", string(r.Channel), "sender", r.Sender)
 	s.speak(r)
+	s.reaches(r.Channel, r.Address, now)
 	last := append(strings.Fields(s.Send.Thread.Heard), r.InboundID)
 	s.Send.Thread.Heard = strings.Join(last[max(0, len(last)-8):], " ")
 	if r.Button == "" && Command(r.Text) == CmdStop {
@@ -68,6 +70,10 @@ func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirme
 	s.delivered(r, now)
 	if !now.Before(s.Send.ExpiresAt) {
 		s.Record(now, "reply.kept", "why", "after the end")
+		return nil
+	}
+	if sv.ID == "" {
+		s.Record(now, "reply.kept", "why", "survey not installed")
 		return nil
 	}
 	switch {
@@ -160,8 +166,9 @@ func (s *State) delivered(r Reply, now time.Time) {
 // score records the answer to the survey's question and ends the plan: nothing more is sent to get one.
 func (s *State) score(sv Survey, a Answer, ids func(string) string, now time.Time) {
 	if s.Response == nil {
+		asked, version := s.Send.Asks()
 		s.Response = &Response{
-			ID: ids(ResponsePrefix), SendID: s.Send.ID, Mode: s.Send.Mode, Survey: s.Send.Survey, SurveyVersion: s.Send.SurveyVersion,
+			ID: ids(ResponsePrefix), SendID: s.Send.ID, Mode: s.Send.Mode, Survey: asked, SurveyVersion: version,
 			Locale: s.Send.Locale, Metric: sv.Metric, CreatedAt: now,
 		}
 	}

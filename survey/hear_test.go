@@ -109,6 +109,24 @@ func TestLaw07StopWins(t *testing.T) {
 	}
 }
 
+// Of a survey that is not installed any more STOP and START count, and all else is kept.
+func TestHearWithoutSurvey(t *testing.T) {
+	t.Parallel()
+	s := invited(t)
+	for i, text := range []string{"0", "STOP", "START"} {
+		r := survey.Reply{InboundID: fmt.Sprint("inb_", i), Channel: survey.SMS, Sender: "sms", Address: "+385911234567", Text: text}
+		if err := survey.Hear(s, survey.Survey{}, r, ids(), false, noon); err != nil {
+			t.Fatal(err)
+		}
+		if left := len(s.Suppressions) > 0; left != (text == "STOP") || s.Response != nil || s.Send.Thread.Said > i {
+			t.Errorf("after %s: suppressed %t, response %v, said %d", text, left, s.Response, s.Send.Thread.Said)
+		}
+	}
+	if s.Send.Status != survey.Suppressed || s.Send.Reason != survey.ReasonOptedOut || s.Send.Kind != survey.OptOut {
+		t.Errorf("%s, %s, says %s; want suppressed, opted_out, optout", s.Send.Status, s.Send.Reason, s.Send.Kind)
+	}
+}
+
 func TestLaw07StopBeatsAClaim(t *testing.T) {
 	t.Parallel()
 	s := newState() // loaded and decided by a worker, and then the person leaves
@@ -245,7 +263,7 @@ func TestLateStepLeavesTheSendAsItIs(t *testing.T) {
 	claim(t, s, "a", noon)
 	finish(t, s, "a", survey.Result{ProviderID: "p"}, noon)
 	late := s.Send.ExpiresAt
-	if err := survey.Settle(s, "sms", s.Send.Epoch, survey.Decide(s, time.Time{}, survey.Policy{}, late), late); err != nil {
+	if err := survey.Settle(s, "sms", s.Send.Epoch, survey.Decide(s, survey.Facts{}, survey.Policy{}, late), late); err != nil {
 		t.Fatal(err)
 	}
 	if s.Send.Status != survey.Sent || s.Send.Lane != "" {

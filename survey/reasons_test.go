@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,9 +15,17 @@ func TestReasonsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("send.go")
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
+	}
+	var source []byte
+	for _, f := range files {
+		if text, err := os.ReadFile(f); err != nil { //nolint:gosec // our own source
+			t.Fatal(err)
+		} else if !strings.HasSuffix(f, "_test.go") {
+			source = append(source, text...)
+		}
 	}
 	found := regexp.MustCompile(`Reason\w+ +Reason = "(\w+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(found) < 10 {

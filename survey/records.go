@@ -76,3 +76,15 @@ type Inbound struct {
 	Tries    int    // how often it was taken to be read
 	Result   string // "" until it was read
 }
+
+// A Lift says that an address may be written to again, and who says so.
+type Lift struct {
+	Mode    Mode
+	Channel Channel
+	Address string
+	Scope   string // "" = all but ScopeUnreachable
+	Subject string // of Scope
+	Actor   string // API key or user
+	Why     string // in their words, "" when they gave none
+	At      time.Time
+}

@@ -54,13 +54,24 @@ type Consent struct {
 }
 
 // A Step of a plan: one sender of one channel is tried; when Wait passes without Success, or
-// the fault is final, the next step starts.
+// the fault is final, the next step starts. Steps of reminders stand after all others.
 type Step struct {
-	Channel Channel       `json:"channel"`
+	Kind    Kind          `json:"kind,omitempty"` // Reminder; "" = Invitation
+	Channel Channel       `json:"channel"`        // "" of a reminder: where the person was reached
 	Sender  string        `json:"sender"`
-	Success AttemptStatus `json:"success_status"` // accepted, delivered or read
-	Wait    time.Duration `json:"wait"`           // nanoseconds in JSON; 0 = no waiting for Success
+	Success AttemptStatus `json:"success_status"`  // accepted, delivered, read or answered
+	Wait    time.Duration `json:"wait"`            // nanoseconds in JSON; 0 = no waiting for Success
+	After   time.Duration `json:"after,omitempty"` // of a reminder: since the message before it
 }
+
+// A Priority orders what is due in one lane; running conversations go before all of them.
+type Priority int
+
+// The priorities.
+const (
+	Single Priority = iota // asked for alone
+	Batch                  // asked for with many others
+)
 
 // A Status is the state of a send.
 type Status string
@@ -116,6 +127,11 @@ const (
 	ReasonRender           Reason = "render_failed"
 	ReasonTransient        Reason = "transient"
 	ReasonThrottled        Reason = "throttled"
+	ReasonDuplicate        Reason = "duplicate"
+	ReasonNoConsent        Reason = "no_consent"
+	ReasonLimit            Reason = "limit"
+	ReasonSessionLimit     Reason = "session_limit"
+	ReasonSessionClosed    Reason = "session_closed"
 )
 
 // A Send is one decision to invite one contact to one survey for one transaction.
@@ -131,7 +147,8 @@ type Send struct {
 	Transaction   Transaction
 	Consent       *Consent
 	Metadata      json.RawMessage // an object as given, nil when none
-	Actor         string          // id of the API key that asked for it
+	Priority      Priority
+	Actor         string // id of the API key that asked for it
 	Plan          []Step
 	CreatedAt     time.Time
 	ExpiresAt     time.Time
@@ -145,6 +162,7 @@ type Send struct {
 	Lane      string    // sender that has the next message; "" when nothing is due
 	DueAt     time.Time // when it is due; a taken one is due again when its lease ends
 	Epoch     int64     // grows each time it is taken: who holds an older one has lost it
+	Rev       int64     // grows with each change that is stored; the store's alone
 	Tries     int       // transient faults of the present message on the present step
 	Thread    Thread
 }
@@ -158,6 +176,17 @@ type Thread struct {
 	Clarified bool    `json:"clarified,omitempty"` // the one clarifying question was spent
 	Said      int     `json:"said,omitempty"`      // messages of ours in answer to replies: the budget of law 8
 	Heard     string  `json:"heard,omitempty"`     // raw records of the last replies, with a space between: none is taken in twice
+	Survey    string  `json:"survey,omitempty"`    // asked instead of the send's own, when the policy swapped it; "" = the send's own
+	Version   int     `json:"version,omitempty"`   // release of Survey
+	Looked    int     `json:"looked,omitempty"`    // look-ups of the attempt that is uncertain
+}
+
+// Asks is the survey that is really asked, and its release.
+func (s *Send) Asks() (survey string, version int) {
+	if s.Thread.Survey != "" {
+		return s.Thread.Survey, s.Thread.Version
+	}
+	return s.Survey, s.SurveyVersion
 }
 
 // The questions of a thin survey.
@@ -178,6 +207,8 @@ const (
 	AttemptFailed    AttemptStatus = "failed"
 	AttemptDelivered AttemptStatus = "delivered"
 	AttemptRead      AttemptStatus = "read"
+	// AttemptAnswered is a success of steps only: no attempt is ever in it.
+	AttemptAnswered AttemptStatus = "answered"
 )
 
 // Rank orders the states of an attempt: a report of a lower or equal rank changes nothing. A handset that says
@@ -270,9 +301,10 @@ type Suppression struct {
 	Mode    Mode      `json:"mode"`
 	Channel Channel   `json:"channel"`
 	Address string    `json:"address"`
-	Scope   string    `json:"scope"`  // "all": thin for now
-	Reason  string    `json:"reason"` // stop_keyword, unsubscribe_link, one_click, provider, hard_bounce, manual
-	Source  string    `json:"source"` // sender or page where it came from
+	Scope   string    `json:"scope"`             // one of the scopes
+	Subject string    `json:"subject,omitempty"` // id of the brand or survey of ScopeBrand and ScopeSurvey
+	Reason  string    `json:"reason"`            // stop_keyword, unsubscribe_link, one_click, provider, hard_bounce, manual
+	Source  string    `json:"source"`            // sender or page where it came from
 	SendID  string    `json:"send_id,omitempty"`
 	At      time.Time `json:"at"`
 }

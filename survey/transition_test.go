@@ -130,7 +130,10 @@ func TestLaw03ClaimBeforeSend(t *testing.T) {
 		t.Fatalf("attempts %+v, want only a, uncertain", s.Attempts)
 	}
 	s.Send.Epoch++
-	claim(t, s, "c", noon.Add(survey.UncertainGrace+time.Second))
+	late := noon.Add(survey.UncertainGrace + time.Second)
+	if err := survey.Doubt(s, "bot", s.Send.Epoch, "a", late, survey.UncertainGrace, late); err != nil {
+		t.Fatal(err)
+	}
 	if len(s.Attempts) != 1 || s.Send.Status != survey.Failed || s.Send.Reason != survey.ReasonUncertain {
 		t.Errorf("after the grace time: %d attempts, %s, %s; want 1, failed, uncertain", len(s.Attempts), s.Send.Status, s.Send.Reason)
 	}
@@ -256,14 +259,42 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// reminders are read only.
+var reminders = []survey.Step{
+	{Kind: survey.Reminder, Success: survey.AttemptAnswered, After: time.Hour},
+	{Kind: survey.Reminder, Channel: survey.Email, Sender: "mail", Success: survey.AttemptAnswered, After: 2 * time.Hour},
+}
+
+// lookUp does one of the things that may be done about an attempt whose result is not known.
+func lookUp(t *rapid.T, s *survey.State, id string, now time.Time) {
+	var err error
+	switch rapid.SampledFrom([]string{"nothing learned", "there", "not there", "again"}).Draw(t, "look-up") {
+	case "nothing learned":
+		err = survey.Doubt(s, s.Send.Lane, s.Send.Epoch, id, now.Add(time.Hour), survey.UncertainGrace, now)
+	case "there":
+		err = survey.Heard(s, survey.Report{AttemptID: id, Status: survey.AttemptAccepted, ProviderID: "p", Found: true}, now)
+	case "not there":
+		err = survey.Finish(s, id, survey.Result{Fault: survey.FaultTransient, Code: "not_there"}, now)
+	case "again":
+		var ok bool
+		if ok, err = survey.Again(s, s.Send.Lane, s.Send.Epoch, id, 3, now.Add(time.Minute), now); ok && err == nil {
+			err = survey.Finish(s, id, survey.Result{Fault: rapid.SampledFrom([]string{"", "transient", "rejected"}).Draw(t, "fault")}.Unproven(), now)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Whatever happens in whatever order, there is never more than one outcome, nothing is sent after a STOP, no attempt falls back in rank,
 // and no message is made twice once a provider has it.
 func TestLaw02ExactlyOneOutcomeInAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s, sv, now, mk := newState(), nps(t), noon, ids()
+		s.Send.Plan = append(s.Send.Plan, reminders...)
 		next := 0
-		stopped, outcomes := false, 0
+		stopped, spoke, outcomes := false, false, 0
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(1, 7200).Draw(t, "seconds")) * time.Second)
 			before := make(map[string]int)
@@ -278,7 +309,16 @@ func TestLaw02ExactlyOneOutcomeInAnyOrder(t *testing.T) {
 				}
 				s.Send.Epoch++
 				made := len(s.Attempts)
-				if d := survey.Decide(s, time.Time{}, survey.Policy{}, now); d.Verdict != survey.Go {
+				if a := survey.Unsettled(s); a != nil {
+					lookUp(t, s, a.ID, now)
+					break
+				}
+				if s.Send.Kind == survey.Invitation && rapid.Bool().Draw(t, "moves") {
+					if err := survey.Move(s, s.Send.Lane, s.Send.Epoch, "other", survey.ReasonMisconfigured, now); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if d := survey.Decide(s, survey.Facts{}, survey.Policy{}, now); d.Verdict != survey.Go {
 					_ = survey.Settle(s, s.Send.Lane, s.Send.Epoch, d, now)
 					break
 				}
@@ -291,14 +331,18 @@ func TestLaw02ExactlyOneOutcomeInAnyOrder(t *testing.T) {
 				if stopped && kind != survey.OptOut {
 					t.Fatalf("%s claimed after STOP", kind)
 				}
+				if spoke && kind == survey.Reminder {
+					t.Fatal("reminded after a reply")
+				}
 				for _, a := range s.Attempts[:made] {
-					if a.Kind == kind && a.Step == step && (kind == survey.Invitation) && a.Status != survey.AttemptFailed {
+					if a.Kind == kind && a.Step == step && (kind == survey.Invitation || kind == survey.Reminder) && a.Status != survey.AttemptFailed {
 						t.Fatalf("invitation of step %d made again while attempt %s is %s", step, a.ID, a.Status)
 					}
 				}
 				fault := rapid.SampledFrom([]string{"", "", "transient", "unconfirmed", "unreachable", "rejected", "misconfigured", "crash"}).Draw(t, "fault")
+				other := rapid.SampledFrom([]string{"", "", "other"}).Draw(t, "other")
 				if fault != "crash" {
-					finish(t, s, id, survey.Result{Fault: fault, ProviderID: "p" + id, Backoff: time.Second}, now)
+					finish(t, s, id, survey.Result{Fault: fault, ProviderID: "p" + id, Backoff: time.Second, Other: other}, now)
 				}
 			case "report":
 				if len(s.Attempts) == 0 {
@@ -310,6 +354,7 @@ func TestLaw02ExactlyOneOutcomeInAnyOrder(t *testing.T) {
 			case "reply":
 				text := rapid.SampledFrom([]string{"9", "devet", "hvala", "8-9", "9 jer su brzi", ""}).Draw(t, "text")
 				_ = survey.Hear(s, sv, survey.Reply{InboundID: mk("inb_"), Channel: survey.SMS, Sender: "sms", Address: "+385911234567", Text: text}, mk, false, now)
+				spoke = spoke || text != "" // an answer of nothing is none
 			case "stop":
 				_ = survey.Hear(s, sv, survey.Reply{InboundID: mk("inb_"), Channel: survey.SMS, Sender: "sms", Address: "+385911234567", Text: "STOP"}, mk, false, now)
 				stopped = true
@@ -339,4 +384,22 @@ func TestLaw02ExactlyOneOutcomeInAnyOrder(t *testing.T) {
 			t.Fatalf("%d messages in answer to replies", said)
 		}
 	})
+}
+
+// A receipt may be faster than the answer to the very message that it is about.
+func TestReceiptBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	s := newState()
+	claim(t, s, "a", noon)
+	r := survey.Report{AttemptID: "a", Status: survey.AttemptFailed, Fault: survey.FaultTransient, Backoff: time.Minute}
+	if err := survey.Heard(s, r, noon); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, s, "a", survey.Result{ProviderID: "p"}, noon)
+	if s.Send.Status != survey.Scheduled || s.Send.Lane != "bot" || s.Send.Step != 0 || !s.Send.DueAt.Equal(noon.Add(time.Minute)) {
+		t.Errorf("%s, step %d in lane %q at %s; want the same step in a minute", s.Send.Status, s.Send.Step, s.Send.Lane, s.Send.DueAt)
+	}
+	if s.Attempts[0].ProviderID != "p" {
+		t.Errorf("provider id %q", s.Attempts[0].ProviderID)
+	}
 }

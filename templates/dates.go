@@ -46,13 +46,14 @@ func FormatDate(t time.Time, locale string) string {
 	if !ok {
 		names = months["en"]
 	}
+	day, year := strconv.Itoa(d), strconv.Itoa(y)
 	switch locale {
 	case "hr", "sr-Latn", "sr-Cyrl":
-		return fmt.Sprintf("%d. %s %d.", d, names[m-1], y)
+		return day + ". " + names[m-1] + " " + year + "."
 	case "sl":
-		return fmt.Sprintf("%d. %s %d", d, names[m-1], y)
+		return day + ". " + names[m-1] + " " + year
 	default:
-		return fmt.Sprintf("%d %s %d", d, names[m-1], y)
+		return day + " " + names[m-1] + " " + year
 	}
 }
 

@@ -314,10 +314,18 @@ func (m *machine) bind(vars map[string]any, links URLs, foreign map[string]bool)
 
 // clean is s through dropControls; most strings have nothing to drop, and need no copy.
 func clean(s string) string {
+	ascii := true
 	for i := range len(s) {
-		if c := s[i]; (c < ' ' && c != '\n' && c != '\t') || c >= 0x7f {
+		switch c := s[i]; {
+		case c < ' ' && c != '\n' && c != '\t', c == 0x7f,
+			c == 0xc2, c == 0xe2, c == 0xef: // what is dropped begins with these, and much that is not
 			return strings.Map(dropControls, s)
+		case c >= utf8.RuneSelf:
+			ascii = false
 		}
+	}
+	if !ascii && !utf8.ValidString(s) {
+		return strings.Map(dropControls, s)
 	}
 	return s
 }

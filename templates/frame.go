@@ -139,7 +139,7 @@ func (f *frames) html(d *emailData, brand Brand) (string, error) {
 		unsubscribe: d.Unsubscribe != "",
 	}
 	key.scale.page = ""
-	found, err := f.of(key, f.empty(*d).html)
+	found, err := f.of(key, func() (string, error) { return f.empty(*d).html() })
 	if err != nil {
 		return "", err
 	}

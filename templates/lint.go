@@ -665,50 +665,16 @@ func uses(src, path string) bool {
 	return false
 }
 
-// didYouMean names the nearest of all, "" when none is near.
+// didYouMean names the nearest of all, "" when none is near. The end of a path is as good as the whole: «name» alone means contact.name
+// or brand.name.
 func didYouMean(word string, all []string) string {
-	best, bestDistance := "", max(1, utf8.RuneCountInString(word)/3)+1
-	for _, candidate := range all {
-		if strings.HasSuffix(candidate, "*") {
-			continue
-		}
-		d := distance(word, candidate)
-		// «name» alone means contact.name or brand.name: the end of a path is as good as the whole.
-		if strings.HasSuffix(candidate, "."+word) {
-			d = min(d, 1)
-		}
-		if d < bestDistance {
-			best, bestDistance = candidate, d
-		}
+	all = slices.DeleteFunc(slices.Clone(all), func(candidate string) bool { return strings.HasSuffix(candidate, "*") })
+	best := survey.Nearest(word, all)
+	if at := slices.IndexFunc(all, func(candidate string) bool { return strings.HasSuffix(candidate, "."+word) }); at >= 0 {
+		best = all[at]
 	}
 	if best == "" {
 		return ""
 	}
 	return "Did you mean " + best + "?"
-}
-
-// distance is how many letters must be changed, added, removed or swapped to make b of a.
-func distance(a, b string) int {
-	x, y := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
-	rows := make([][]int, len(x)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(y)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(x)][len(y)]
 }

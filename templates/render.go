@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/odziv/odziv/survey"
 )
@@ -401,33 +402,52 @@ func Vars(send survey.Send, brand Brand, sv survey.Survey, links URLs, resp *sur
 			break
 		}
 	}
-	name := strings.Join(strings.Fields(send.Recipient.Name), " ")
+	name := oneLine(send.Recipient.Name)
 	first, _, _ := strings.Cut(name, " ")
-	attributes := make(map[string]any, len(send.Transaction.Attributes))
-	for k, v := range send.Transaction.Attributes {
-		attributes[k] = v
+	of := send.Transaction
+	attributes := make(map[string]any, len(of.Attributes))
+	for k, v := range of.Attributes {
+		attributes[k] = present(v)
 	}
-	transaction := map[string]any{
-		"id": send.Transaction.ID, "type": send.Transaction.Type, "touchpoint": send.Transaction.Touchpoint,
-		"date": "", "occurred_at": "", "attributes": attributes,
-	}
-	if at := send.Transaction.OccurredAt; !at.IsZero() {
-		transaction["date"] = FormatDate(at.In(zone), send.Locale)
-		transaction["occurred_at"] = at.In(zone).Format(time.RFC3339)
+	date, at := "", ""
+	if !of.OccurredAt.IsZero() {
+		local := of.OccurredAt.In(zone)
+		date, at = FormatDate(local, send.Locale), local.Format(time.RFC3339)
 	}
 	vars := map[string]any{
-		"contact":     map[string]any{"name": name, "first_name": first},
-		"brand":       map[string]any{"name": brand.Name},
-		"transaction": transaction,
-		"links":       map[string]any{"page": links.Page, "unsubscribe": links.Unsubscribe},
-		"survey":      map[string]any{"min": sv.Min, "max": sv.Max},
-		"score":       nil,
-		"segment":     "",
+		"contact": map[string]any{"name": present(name), "first_name": present(first)},
+		"brand":   map[string]any{"name": present(brand.Name)},
+		"transaction": map[string]any{
+			"id": present(of.ID), "type": present(of.Type), "touchpoint": present(of.Touchpoint),
+			"date": present(date), "occurred_at": present(at), "attributes": attributes,
+		},
+		"links":   map[string]any{"page": present(links.Page), "unsubscribe": present(links.Unsubscribe)},
+		"survey":  map[string]any{"min": sv.Min, "max": sv.Max},
+		"score":   nil,
+		"segment": nil,
 	}
 	if resp != nil {
-		vars["score"], vars["segment"] = resp.Score, string(resp.Segment)
+		vars["score"], vars["segment"] = resp.Score, present(string(resp.Segment))
 	}
-	return absent(vars)
+	return vars
+}
+
+// present makes an empty value nil: in Liquid an empty string is true, and authors write {% if contact.first_name %}.
+func present(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// oneLine is s with one blank where it has any number, and none around it.
+func oneLine(s string) string {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' || c >= utf8.RuneSelf) || (c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ')) {
+			return strings.Join(strings.Fields(s), " ")
+		}
+	}
+	return s
 }
 
 // zones are the time zones that were read from files, by name; the files bound how many there can be.
@@ -447,21 +467,6 @@ func zoneOf(name string) *time.Location {
 	}
 	zones.Store(name, z)
 	return z
-}
-
-// absent makes empty values nil: in Liquid an empty string is true, and authors write {% if contact.first_name %}.
-func absent(m map[string]any) map[string]any {
-	for k, v := range m {
-		switch v := v.(type) {
-		case string:
-			if v == "" {
-				m[k] = nil
-			}
-		case map[string]any:
-			absent(v)
-		}
-	}
-	return m
 }
 
 // SampleSend is a send as previews and lint show it, with a person of the locale.
