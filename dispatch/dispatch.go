@@ -27,13 +27,18 @@ type Feed interface {
 	Due(ctx context.Context, lane string, now time.Time, limit int) ([]survey.Ref, error)
 	Take(ctx context.Context, lane string, refs []survey.Ref, lease time.Time) ([]survey.Ref, error)
 	TakeInbound(ctx context.Context, now, lease time.Time, limit int) ([]string, error)
+	// EarlierInbound gives the ids of unread callbacks of the same sender and endpoint that came before one, and that somebody has taken.
+	EarlierInbound(ctx context.Context, in survey.Inbound, now time.Time) ([]string, error)
 }
 
 // Sends are read and changed here.
 type Sends interface {
 	Load(ctx context.Context, refs []survey.Ref) ([]survey.State, error)
-	LastInvited(ctx context.Context, mode survey.Mode, addresses []string) (map[string]time.Time, error)
+	// Facts gives, by send, what the decision looks at beside the state.
+	Facts(ctx context.Context, states []survey.State) (map[string]survey.Facts, error)
 	Apply(ctx context.Context, sendID string, fn func(*survey.State) error) (survey.State, error)
+	// ApplyFrom is Apply for who has the state already: it need not be loaded again unless it changed since.
+	ApplyFrom(ctx context.Context, known survey.State, fn func(*survey.State) error) (survey.State, error)
 }
 
 // An Inbox keeps what came in until it is understood.
@@ -65,12 +70,16 @@ type Sender struct {
 	Rates       []Rate
 	Concurrency int           // attempts at once in this process; 0 = 16
 	Timeout     time.Duration // of one attempt; 0 = 30 s
+	Retry       survey.Retry  // of transient faults
+	Tariff      survey.Tariff // what a message costs; the zero value says nothing of it
+	Fingerprint string        // of its configuration: a pause ends when it changes; "" = unknown
 }
 
-// A Rate is at most N messages in any window of Per.
+// A Rate is at most N units in any window of Per.
 type Rate struct {
-	N   int
-	Per time.Duration
+	N    int
+	Per  time.Duration
+	Unit Unit
 }
 
 // Config says how to dispatch. Zero durations take their defaults.
@@ -85,11 +94,14 @@ type Config struct {
 	Links      *templates.Links
 	PublicURL  string
 	Policy     survey.Policy
+	Release    func(ctx context.Context, surveyID string) (version int, err error) // current; for a survey that is asked instead of another
 	Senders    map[string]Sender
 	Redis      redis.UniversalClient
-	Lease      time.Duration // after which work that nobody finished is due again; 60 s
+	Lease      time.Duration // after which, or a quarter of it later, work that nobody finished is due again; 60 s
 	Poll       time.Duration // between looks at the store without a wake; 250 ms
 	Drain      time.Duration // how long work under way may take to end; 30 s
+	LookUp     time.Duration // until an uncertain attempt is first looked up at its provider; 1 min
+	Grace      time.Duration // how long an attempt may stay uncertain before its send is closed; survey.UncertainGrace
 	Log        *slog.Logger
 	Now        func() time.Time
 }
@@ -103,6 +115,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Drain == 0 {
 		c.Drain = 30 * time.Second
+	}
+	if c.LookUp == 0 {
+		c.LookUp = time.Minute
+	}
+	if c.Grace == 0 {
+		c.Grace = survey.UncertainGrace
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -133,9 +151,10 @@ type Dispatcher struct {
 	client  *asynq.Client
 	servers []*asynq.Server
 	pace    *pacer
+	returns *returns
+	health  *health
 	wake    chan struct{}
 	slots   map[string]slots // by lane
-	paused  sync.Map         // lane → time.Time until which it rests
 
 	stop     context.CancelFunc
 	stopping chan struct{} // closed by Shutdown
@@ -154,11 +173,19 @@ func New(cfg Config) (*Dispatcher, error) {
 	d := &Dispatcher{
 		cfg:      cfg,
 		client:   asynq.NewClientFromRedisClient(cfg.Redis),
-		pace:     &pacer{rdb: cfg.Redis},
 		wake:     make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 		slots:    make(map[string]slots, len(cfg.Senders)),
 	}
+	d.returns = &returns{redis: cfg.Redis, failed: func(ctx context.Context, err error) {
+		cfg.Log.WarnContext(ctx, "recipients stay reserved for a while", "error", err)
+	}}
+	d.pace = newPacer(cfg.Redis, d.stopping)
+	prints := make(map[string]string, len(cfg.Senders))
+	for name, s := range cfg.Senders {
+		prints[name] = s.Fingerprint
+	}
+	d.health = newHealth(cfg.Redis, cfg.Now, prints, cfg.Log)
 	for name, s := range cfg.Senders {
 		n := s.Concurrency
 		if n <= 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestOutcomes(t *testing.T) {
 			name: "unreachable on every step", set: func(g *rig) {
 				g.bot.say, g.sms.say = fails(channels.Unreachable, "6"), fails(channels.Unreachable, "30005")
 			}, send: viberThenSMS, status: survey.Failed, reason: survey.ReasonUnreachable, bot: 1, sms: 1,
-			events: []string{"attempt.claimed", "attempt.failed", "step.started", "attempt.claimed", "attempt.failed", "send.failed"},
+			events: []string{"attempt.claimed", "attempt.failed", "contact.unreachable", "step.started", "attempt.claimed", "attempt.failed", "contact.unreachable", "send.failed"},
 		},
 		{
 			name: "the first step waits for its receipt", send: by(survey.Step{Channel: survey.Viber, Sender: "bot", Success: survey.AttemptDelivered, Wait: time.Hour}, over(survey.SMS, "sms")),
@@ -107,11 +108,11 @@ func TestOutcomes(t *testing.T) {
 			events: []string{"send.expired"},
 		},
 		{
-			name: "lane of nobody", send: by(over(survey.SMS, "gone")), status: survey.Failed, reason: survey.ReasonNoSender,
+			name: "lane of nobody", send: orphan(over(survey.SMS, "gone")), status: survey.Failed, reason: survey.ReasonNoSender,
 			events: []string{"message.dropped", "send.failed"},
 		},
 		{
-			name: "lane of nobody, then another", send: by(over(survey.SMS, "gone"), over(survey.SMS, "sms")), status: survey.Sent, sms: 1,
+			name: "lane of nobody, then another", send: orphan(over(survey.SMS, "gone"), over(survey.SMS, "sms")), status: survey.Sent, sms: 1,
 			events: []string{"message.dropped", "step.started", "attempt.claimed", "attempt.accepted"},
 		},
 		{
@@ -324,7 +325,7 @@ func TestCooldown(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		g := newRig(t, s)
-		g.cfg.Policy.Cooldown = 90 * 24 * time.Hour
+		g.cfg.Policy.Fatigue.AfterInvite.Any = 90 * 24 * time.Hour
 		first := g.accept(nil)
 		g.start()
 		g.becomes(first, survey.Sent)
@@ -349,13 +350,32 @@ func TestCooldownOfSendsDueTogether(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		g := newRig(t, s)
-		g.cfg.Policy.Cooldown = 90 * 24 * time.Hour
+		g.cfg.Policy.Fatigue.AfterInvite.Any = 90 * 24 * time.Hour
 		for range 250 {
 			g.accept(nil)
 		}
 		g.start()
 		g.counts(250, g.later, survey.Sent, survey.Suppressed)
 		if n := len(g.sms.to(phone)); n != 1 {
+			t.Errorf("one person was invited %d times within the cooldown", n)
+		}
+	})
+}
+
+// So are those to different addresses of the person.
+func TestCooldownOfAddressesDueTogether(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newRig(t, s)
+		g.cfg.Policy.Fatigue.AfterInvite.Any = 90 * 24 * time.Hour
+		for i := range 50 {
+			g.accept(func(m *survey.Send) {
+				m.Recipient = survey.Recipient{ExternalID: "c-1", Phone: "+38591123456" + strconv.Itoa(i%10)}
+			})
+		}
+		g.start()
+		g.counts(50, g.later, survey.Sent, survey.Suppressed)
+		if n := len(g.sms.deliveries()); n != 1 {
 			t.Errorf("one person was invited %d times within the cooldown", n)
 		}
 	})
@@ -401,6 +421,7 @@ func TestMisconfiguredSenderRests(t *testing.T) {
 	}
 	g.advance(time.Minute)
 	g.becomes(first, survey.Sent)
+	g.advance(time.Minute) // one of them tried the lane, and the other may have had to wait for what came of it
 	g.becomes(second, survey.Sent)
 }
 
@@ -451,7 +472,7 @@ func TestLaw11TestPlans(t *testing.T) {
 			ViberID: rapid.SampledFrom([]string{"", "ana=="}).Draw(t, "viber"),
 		}
 		asked := rapid.SliceOfDistinct(rapid.SampledFrom(survey.SendChannels()), rapid.ID[survey.Channel]).Draw(t, "asked")
-		err := p.Plan(&m, asked)
+		err := p.Plan(&m, survey.Wish{Channels: asked})
 		if err == nil && len(m.Plan) == 0 {
 			t.Fatal("a plan without steps")
 		}
@@ -481,6 +502,124 @@ func TestLaw11TestPlans(t *testing.T) {
 			if s.Channel != step.Channel || m.Recipient.Address(step.Channel) == "" {
 				t.Fatalf("%+v cannot reach the recipient over %s", s, step.Channel)
 			}
+		}
+	})
+}
+
+// An address that reached nobody is known as such from the latest time on, until a message arrives there.
+func TestUnreachableIsRenewedAndLifted(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newRig(t, s)
+		g.start()
+		marked := func() []time.Time {
+			all, err := g.SuppressionsOf(t.Context(), survey.Live, []string{phone})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := []time.Time{}
+			for _, p := range all {
+				at = append(at, p.At)
+			}
+			return at
+		}
+		for range 2 {
+			g.advance(24 * time.Hour)
+			id := g.accept(nil)
+			g.becomes(id, survey.Sent)
+			sent := g.sms.deliveries()
+			bounce := reported(sent[len(sent)-1], survey.AttemptFailed)
+			bounce.Fault = channels.Unreachable
+			g.read(g.calls("sms", bounce))
+			g.becomes(id, survey.Failed)
+			if diff := cmp.Diff([]time.Time{g.Now()}, marked()); diff != "" {
+				t.Errorf("marked: %s", diff)
+			}
+		}
+		id := g.accept(nil)
+		g.becomes(id, survey.Sent)
+		g.read(g.calls("sms", reported(g.sms.deliveries()[2], survey.AttemptDelivered)))
+		if at := marked(); len(at) != 0 {
+			t.Errorf("marked at %v after a delivery", at)
+		}
+	})
+}
+
+// A dumb store answers only to some questions of a dry run.
+type dumb struct {
+	*store.Store
+	to string
+}
+
+func (d dumb) SuppressionsUnder(ctx context.Context, mode survey.Mode, addresses []string) ([]survey.Suppression, error) {
+	if d.to == "suppressions" {
+		return nil, errors.New("away")
+	}
+	return d.Store.SuppressionsUnder(ctx, mode, addresses)
+}
+
+func (d dumb) SendByTransaction(ctx context.Context, mode survey.Mode, surveyID, transactionID, contactID string) (string, error) {
+	if d.to == "earlier send" {
+		return "", errors.New("away")
+	}
+	return d.Store.SendByTransaction(ctx, mode, surveyID, transactionID, contactID)
+}
+
+func (d dumb) Facts(ctx context.Context, states []survey.State) (map[string]survey.Facts, error) {
+	if d.to == "facts" {
+		return nil, errors.New("away")
+	}
+	return d.Store.Facts(ctx, states)
+}
+
+// A dry run that cannot read what it takes says so.
+func TestPreviewUnavailable(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		for _, to := range []string{"nothing", "suppressions", "earlier send", "facts"} {
+			g := newRig(t, s)
+			g.cfg.Sends, g.cfg.Now = dumb{s, to}, g.Now
+			d, err := dispatch.New(g.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = d.Preview(t.Context(), survey.Send{
+				Mode: survey.Live, Survey: "nps-after-purchase", SurveyVersion: 1, Locale: "hr", Recipient: survey.Recipient{Phone: phone},
+				Transaction: survey.Transaction{ID: "order-1"}, Status: survey.Accepted, Kind: survey.Invitation,
+				Plan: []survey.Step{over(survey.SMS, "sms")}, Lane: "sms", DueAt: g.Now(), ExpiresAt: g.Now().Add(time.Hour),
+			})
+			if errors.Is(err, survey.ErrUnavailable) != (to != "nothing") || (err == nil) != (to == "nothing") {
+				t.Errorf("dumb to %s: %v", to, err)
+			}
+		}
+	})
+}
+
+// What a person said first is read first, also when another task has taken it and not read it yet.
+func TestEarlierReplyIsReadFirst(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newRig(t, s)
+		id := g.accept(nil)
+		d := g.start()
+		g.becomes(id, survey.Sent)
+		d.Shutdown()
+		first := []string{g.calls("sms", said(survey.SMS, phone, "9")), g.calls("sms", said(survey.SMS, "+385910000009", "9"))}
+		taken, err := g.TakeInbound(t.Context(), g.Now(), g.Now().Add(time.Minute), 100)
+		if err != nil || len(taken) != 2 {
+			t.Fatalf("took %v, %v", taken, err)
+		}
+		second := g.calls("sms", said(survey.SMS, phone, "brza dostava"))
+		g.start()
+		g.read(second)
+		g.becomes(id, survey.Completed)
+		g.read(first[0])
+		left, err := g.Inbound(t.Context(), first)
+		if err != nil || len(left) != 1 || left[0].ID != first[1] {
+			t.Errorf("of others is left %v, %v", left, err)
+		}
+		if n := count(g.events(id), "reply.received"); n != 2 {
+			t.Errorf("%d replies", n)
 		}
 	})
 }

@@ -90,11 +90,9 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 	if !ok {
 		return false, 0, d.orphans(ctx, lane)
 	}
-	if until, ok := d.paused.Load(lane); ok {
-		if rest := until.(time.Time).Sub(d.cfg.Now()); rest > 0 {
-			return false, rest, nil
-		}
-		d.paused.Delete(lane)
+	most, until, _ := d.health.allow(ctx, lane)
+	if most == 0 {
+		return false, until.Sub(d.cfg.Now()), d.moveOver(ctx, sender)
 	}
 	// The length of asynq's own list: its Inspector forgets queues when Redis is flushed.
 	waiting, err := d.cfg.Redis.LLen(ctx, "asynq:{"+laneQueue(lane)+"}:pending").Result()
@@ -108,12 +106,15 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 	if err != nil || len(due) == 0 {
 		return false, 0, err
 	}
-	granted, wait, err := d.pace.grant(ctx, lane, sender.Rates, len(due))
+	if most > 0 {
+		due = due[:min(len(due), most)]
+	}
+	granted, wait, err := d.pace.take(ctx, lane, sender.Rates, d.pace.gate(lane).weights(len(due)))
 	if err != nil || granted == 0 {
 		return false, wait, err
 	}
-	refs, err := d.cfg.Feed.Take(ctx, lane, due[:granted], d.cfg.Now().Add(d.cfg.Lease))
-	if err != nil {
+	refs, err := d.takeUp(ctx, lane, due[:granted])
+	if err != nil && len(refs) == 0 {
 		return false, 0, err
 	}
 	for len(refs) > 0 {
@@ -126,14 +127,41 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 	return granted == len(due) && len(due) == laneDepth/2, wait, nil
 }
 
+// takeUp takes what is due, or as much of what is due behind it: another process may have taken some meanwhile, and what was granted
+// would be lost.
+func (d *Dispatcher) takeUp(ctx context.Context, lane string, due []survey.Ref) ([]survey.Ref, error) {
+	wanted := len(due)
+	var refs []survey.Ref
+	for range 3 {
+		taken, err := d.cfg.Feed.Take(ctx, lane, due, d.cfg.Now().Add(d.cfg.Lease+d.cfg.Lease/4))
+		if err != nil {
+			return refs, err
+		}
+		if refs = append(refs, taken...); len(refs) == wanted {
+			break
+		}
+		if due, err = d.cfg.Feed.Due(ctx, lane, d.cfg.Now(), wanted-len(refs)); err != nil || len(due) == 0 {
+			return refs, err
+		}
+	}
+	return refs, nil
+}
+
+// orphanGrace is how long what is due waits for a sender that this process does not know: while the configuration of many
+// processes changes, another one may know it.
+const orphanGrace = 10 * time.Minute
+
 // orphans closes the lane of a sender that the configuration does not know any more.
 func (d *Dispatcher) orphans(ctx context.Context, lane string) error {
-	due, err := d.cfg.Feed.Due(ctx, lane, d.cfg.Now(), batchSize)
+	due, err := d.cfg.Feed.Due(ctx, lane, d.cfg.Now().Add(-orphanGrace), batchSize)
 	if err != nil {
 		return err
 	}
 	for _, ref := range due {
 		_, err := d.cfg.Sends.Apply(ctx, ref.ID, func(s *survey.State) error {
+			if a := survey.Unsettled(s); a != nil { // nobody can ask its provider any more
+				return survey.Doubt(s, lane, ref.Epoch, a.ID, a.At.Add(d.cfg.Grace), d.cfg.Grace, d.cfg.Now())
+			}
 			return survey.Drop(s, lane, ref.Epoch, survey.ReasonNoSender, "no sender "+lane+" is configured", d.cfg.Now())
 		})
 		if err != nil && !errors.Is(err, survey.ErrConflict) {

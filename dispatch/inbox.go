@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +34,7 @@ const maxReads = 100
 const readersAtOnce = 32
 
 // understand takes raw callbacks into the sends that they are about. Running it twice changes nothing: replies carry their raw record's
-// id and status only rises. What one person said is taken in one after the other, everything else at once.
+// id and status only rises. What one person said is taken in one after the other in the order in which it came, everything else at once.
 func (d *Dispatcher) understand(ctx context.Context, t *asynq.Task) error {
 	var p understandPayload
 	if err := json.Unmarshal(t.Payload(), &p); err != nil {
@@ -46,7 +48,11 @@ func (d *Dispatcher) understand(ctx context.Context, t *asynq.Task) error {
 	done := make(map[string][]string)
 	var group errgroup.Group
 	group.SetLimit(readersAtOnce)
-	for _, calls := range d.decode(raw) {
+	groups := d.decode(raw)
+	if err := d.earlier(ctx, raw, groups); err != nil {
+		return fmt.Errorf("load inbox: %w", err)
+	}
+	for _, calls := range groups {
 		group.Go(func() error {
 			for _, c := range calls {
 				result, err := d.take(ctx, c)
@@ -87,6 +93,14 @@ type call struct {
 	result  string // when there is nothing to take in
 }
 
+// person is who says it to which sender, "" when nobody does.
+func (c call) person() string {
+	if len(c.updates) == 0 || c.updates[0].From == "" {
+		return ""
+	}
+	return c.in.Sender + " " + c.updates[0].From
+}
+
 // decode reads raw callbacks and keeps together, in their order, those of one person.
 func (d *Dispatcher) decode(raw []survey.Inbound) map[string][]call {
 	groups := make(map[string][]call)
@@ -108,12 +122,56 @@ func (d *Dispatcher) decode(raw []survey.Inbound) map[string][]call {
 			c.result = inboundUnreadable // its raw bytes stay for a person to look at
 		case len(c.updates) == 0:
 			c.result = inboundIgnored
-		case c.updates[0].From != "":
-			key = c.in.Sender + " " + c.updates[0].From
+		case c.person() != "":
+			key = c.person()
 		}
 		groups[key] = append(groups[key], c)
 	}
 	return groups
+}
+
+// earlier puts before what a person said what they said earlier and another task has not read yet: it is read first, here too. Who is
+// second to read it changes nothing.
+func (d *Dispatcher) earlier(ctx context.Context, raw []survey.Inbound, groups map[string][]call) error {
+	last := make(map[string]survey.Inbound) // of each sender and endpoint at which persons speak
+	for _, calls := range groups {
+		if c := calls[len(calls)-1]; c.person() != "" {
+			at := c.in.Sender + " " + c.in.Endpoint
+			if c.in.ID > last[at].ID {
+				last[at] = *c.in
+			}
+		}
+	}
+	mine := make(map[string]bool, len(raw))
+	for i := range raw {
+		mine[raw[i].ID] = true
+	}
+	for _, in := range last {
+		ids, err := d.cfg.Feed.EarlierInbound(ctx, in, d.cfg.Now())
+		if err != nil {
+			return err
+		}
+		ids = slices.DeleteFunc(ids, func(id string) bool { return mine[id] })
+		if len(ids) == 0 {
+			continue
+		}
+		others, err := d.cfg.Inbox.Inbound(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for person, before := range d.decode(others) {
+			calls, here := groups[person]
+			if !here || calls[0].person() == "" {
+				continue
+			}
+			latest := calls[len(calls)-1].in.ID
+			before = slices.DeleteFunc(before, func(c call) bool { return c.in.ID > latest })
+			calls = append(before, calls...)
+			slices.SortFunc(calls, func(a, b call) int { return strings.Compare(a.in.ID, b.in.ID) })
+			groups[person] = calls
+		}
+	}
+	return nil
 }
 
 // read is Read, whose panic is an error: one callback at fault must not hold up those that came with it.
@@ -174,12 +232,9 @@ func (d *Dispatcher) report(ctx context.Context, sender Sender, in *survey.Inbou
 		return false, fmt.Errorf("find attempt: %w", err)
 	}
 	after, err := d.cfg.Sends.Apply(ctx, sendID, func(s *survey.State) error {
-		fault := survey.FaultNone
-		if u.Status == survey.AttemptFailed {
-			fault = u.Fault.String()
-		}
 		return survey.Heard(s, survey.Report{
-			AttemptID: attemptID, Sender: sender.Name, ProviderID: u.ProviderID, Status: u.Status, Fault: fault, Code: u.Code, Backoff: backoff(s.Send.Tries), At: u.At,
+			AttemptID: attemptID, Sender: sender.Name, ProviderID: u.ProviderID, Status: u.Status, Fault: faultOf(u), Code: u.Code, Backoff: backoff(len(s.Attempts)), Retry: sender.Retry,
+			At: u.At,
 		}, d.cfg.Now())
 	})
 	if errors.Is(err, survey.ErrNotFound) {
@@ -194,54 +249,55 @@ func (d *Dispatcher) report(ctx context.Context, sender Sender, in *survey.Inbou
 	return true, nil
 }
 
+// hear takes in what a person said, or a provider in their name. STOP wins (law 7): where there is no conversation that it could end,
+// the address is left alone all the same.
 func (d *Dispatcher) hear(ctx context.Context, sender Sender, in *survey.Inbound, u channels.Update) (known bool, err error) {
-	ch := u.Channel
-	if ch == "" {
-		ch = sender.Channel
+	if u.Channel == "" {
+		u.Channel = sender.Channel
 	}
-	sendID := u.SendID
-	if sendID == "" {
-		sendID, err = d.cfg.Inbox.SendOfThread(ctx, in.Mode, ch, u.From)
-	}
+	err = d.converse(ctx, sender, in, u)
 	stop := u.Type == channels.OptOutUpdate || u.Type == channels.ReplyUpdate && u.Button == "" && survey.Command(u.Text) == survey.CmdStop
-	if errors.Is(err, survey.ErrNotFound) {
-		if stop && d.cfg.Suppressor != nil && u.From != "" { // who says STOP out of nowhere is left alone too
-			return true, d.cfg.Suppressor.Suppress(ctx, survey.Suppression{
-				Mode: in.Mode, Channel: ch, Address: u.From, Scope: survey.ScopeAll, Reason: "stop_keyword", Source: sender.Name, At: d.cfg.Now(),
-			})
-		}
+	switch {
+	case !errors.Is(err, survey.ErrNotFound):
+		return err == nil, err
+	case stop && d.cfg.Suppressor != nil && u.From != "":
+		return true, d.cfg.Suppressor.Suppress(ctx, survey.Suppression{
+			Mode: in.Mode, Channel: u.Channel, Address: u.From, Scope: survey.ScopeAll, Reason: "stop_keyword", Source: sender.Name, At: d.cfg.Now(),
+		})
+	default:
 		return false, nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("find thread: %w", err)
+}
+
+// converse takes u into the conversation that it is part of; survey.ErrNotFound when there is none with this address.
+func (d *Dispatcher) converse(ctx context.Context, sender Sender, in *survey.Inbound, u channels.Update) (err error) {
+	sendID := u.SendID
+	if sendID == "" {
+		if sendID, err = d.cfg.Inbox.SendOfThread(ctx, in.Mode, u.Channel, u.From); err != nil {
+			return fmt.Errorf("find thread: %w", err)
+		}
 	}
 	now := d.cfg.Now()
 	_, err = d.cfg.Sends.Apply(ctx, sendID, func(s *survey.State) error {
-		sv, ok := d.cfg.Surveys[s.Send.Survey]
-		if !ok {
-			return fmt.Errorf("survey %s of send %s is not installed: %w", s.Send.Survey, sendID, survey.ErrNotFound)
-		}
-		if !s.Of(ch, u.From) {
+		if !s.Of(u.Channel, u.From) {
 			return fmt.Errorf("send %s was not sent there: %w", sendID, survey.ErrNotFound)
 		}
-		r := survey.Reply{InboundID: in.ID, Channel: ch, Sender: sender.Name, Address: u.From, Text: u.Text, Button: u.Button}
-		ids := func(prefix string) string { return d.ids.New(prefix, now) }
 		switch u.Type {
 		case channels.OptOutUpdate:
-			survey.Leave(s, []survey.Channel{ch}, u.From, "stop_keyword", sender.Name, !u.Confirmed, now)
+			survey.Leave(s, []survey.Channel{u.Channel}, u.From, "stop_keyword", sender.Name, !u.Confirmed, now)
 			return nil
 		case channels.OptInUpdate:
-			survey.Return(s, ch, u.From, now)
+			survey.Return(s, u.Channel, u.From, now)
 			return nil
 		default:
-			return survey.Hear(s, sv, r, ids, u.Confirmed, now)
+			asked, _ := s.Send.Asks()
+			r := survey.Reply{InboundID: in.ID, Channel: u.Channel, Sender: sender.Name, Address: u.From, Text: u.Text, Button: u.Button}
+			ids := func(prefix string) string { return d.ids.New(prefix, now) }
+			return survey.Hear(s, d.cfg.Surveys[asked], r, ids, u.Confirmed, now)
 		}
 	})
-	if errors.Is(err, survey.ErrNotFound) {
-		return false, nil
-	}
 	if err != nil {
-		return false, fmt.Errorf("take reply in: %w", err)
+		return fmt.Errorf("take reply in: %w", err)
 	}
-	return true, nil
+	return nil
 }

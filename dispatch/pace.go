@@ -2,83 +2,125 @@ package dispatch
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// A pacer grants messages of a lane within its rates, however many processes ask.
-type pacer struct{ rdb redis.UniversalClient }
+// A Unit is what a rate counts.
+type Unit string
 
-// buckets is into how many parts a window is counted. A part counts until all of it has left the window, so a window of that length, wherever
-// it begins, never holds more than its N, and a lane may be slower than its rate by one part in buckets.
-const buckets = 128
+// The units. The zero value counts messages.
+const (
+	Messages Unit = ""
+	Segments Unit = "segments" // parts of an SMS, as the provider counts them
+)
 
-// slack is added to every window: so much may the way from a grant to the provider differ between two messages.
-const slack = 20 * time.Millisecond
+// A pacer grants messages of a lane within its rates, however many processes ask. Redis keeps the count and is the clock: when it is
+// emptied, a lane may send at most one window more. Make one with newPacer.
+type pacer struct {
+	rdb      redis.UniversalClient
+	id       string          // of this process among the pacers of a lane
+	stopping <-chan struct{} // closed when nobody shall wait any more
+	reach    time.Duration   // how long a request may need, from its turn, to come to the provider
 
-// grantScript takes up to as many messages as wanted out of every window of a lane at once: all windows agree, or nothing is taken.
-//
-//	KEYS   one hash for each window: number of the part → messages granted in it
-//	ARGV   wanted, then N and length in microseconds of each window
-//	Output granted, and microseconds until more may be granted when less than wanted
-var grantScript = redis.NewScript( //nolint:gochecknoglobals // a text and its hash, never changed
-	`
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local want = tonumber(ARGV[1])
-local wait = 0
-local parts = ` + strconv.Itoa(buckets) + `
-for i, key in ipairs(KEYS) do
-	local max, per = tonumber(ARGV[i * 2]), tonumber(ARGV[i * 2 + 1])
-	local length = per / parts
-	local current = math.floor(now / length)
-	local used, first = 0, nil
-	local log = redis.call('HGETALL', key)
-	for j = 1, #log, 2 do
-		local part = tonumber(log[j])
-		if part < current - parts then
-			redis.call('HDEL', key, log[j])
-		else
-			used = used + tonumber(log[j + 1])
-			if not first or part < first then first = part end
-		end
-	end
-	if max - used < want then
-		want = math.max(max - used, 0)
-		wait = math.max(wait, ((first or current) + parts + 1) * length - now)
-	end
-end
-if want > 0 then
-	for i, key in ipairs(KEYS) do
-		local per = tonumber(ARGV[i * 2 + 1])
-		redis.call('HINCRBY', key, string.format('%.0f', math.floor(now / (per / parts))), want)
-		redis.call('PEXPIRE', key, math.ceil(per / 1000) + 1000)
-	end
-end
-return {want, math.ceil(wait)}
-`)
+	mu    sync.Mutex
+	gates map[string]*gate // by lane; guarded by mu
+}
 
-// grant answers how many of want messages the lane may send now, and, when fewer, when to ask again.
-func (p *pacer) grant(ctx context.Context, lane string, rates []Rate, want int) (n int, wait time.Duration, err error) {
-	if len(rates) == 0 || want == 0 {
-		return want, 0, nil
+func newPacer(rdb redis.UniversalClient, stopping <-chan struct{}) *pacer {
+	return &pacer{rdb: rdb, id: rand.Text(), stopping: stopping, reach: usualReach, gates: make(map[string]*gate)}
+}
+
+// usualReach is a pacer's reach: pace_script.go says what depends on it.
+const usualReach = time.Second
+
+// The two counts of a lane: of work taken from the store, and of turns at the provider.
+const (
+	workCount = "work"
+	turnCount = "turn"
+)
+
+// take answers how many of the wanted messages the lane may take up now: the first n of units. When that is fewer, wait is when to ask
+// again. A message larger than a whole window in segments goes alone, when the window is empty.
+func (p *pacer) take(ctx context.Context, lane string, rates []Rate, units []int) (n int, wait time.Duration, err error) {
+	g := p.gate(lane)
+	if len(units) == 0 || len(rates) == 0 && !p.slowed(ctx, lane, g) {
+		return len(units), 0, nil
 	}
-	keys := make([]string, len(rates))
-	args := make([]any, 0, 1+2*len(rates))
-	args = append(args, want)
-	for i, r := range rates {
-		keys[i] = "odziv:{" + lane + "}:rate:" + strconv.FormatInt(r.Per.Milliseconds(), 10)
-		args = append(args, r.N, (r.Per + slack).Microseconds())
+	// Work is taken no faster than turns come: a turn lasts as long as its call.
+	return p.run(ctx, grantOf{lane: lane, count: workCount, rates: rates, units: units, hold: g.lasts()})
+}
+
+// A grantOf is what takeScript is asked for.
+type grantOf struct {
+	lane, count string
+	rates       []Rate
+	units       []int
+	hold        time.Duration
+	id          string // of turns that will be given back; "" = none will
+}
+
+func (p *pacer) run(ctx context.Context, q grantOf) (n int, wait time.Duration, err error) {
+	keys, args := scriptWindows(q.lane, q.count, q.rates)
+	args = append(args, q.hold.Microseconds(), q.id, len(q.units))
+	if q.id != "" || inSegments(q.rates) {
+		for _, u := range q.units {
+			args = append(args, max(u, 1))
+		}
 	}
-	got, err := grantScript.Run(ctx, p.rdb, keys, args...).Int64Slice()
+	got, err := takeScript.Run(ctx, p.rdb, keys, args...).Int64Slice()
 	if err != nil {
-		return 0, 0, fmt.Errorf("grant of lane %s: %w", lane, err)
+		return 0, 0, fmt.Errorf("rate of lane %s: %w", q.lane, err)
 	}
-	if len(got) != 2 {
-		return 0, 0, fmt.Errorf("grant of lane %s: %d results", lane, len(got))
+	if len(got) != 2 || got[0] < 0 || got[0] > int64(len(q.units)) {
+		return 0, 0, fmt.Errorf("rate of lane %s: the script answered %v", q.lane, got)
 	}
-	return int(got[0]), time.Duration(got[1]) * time.Microsecond, nil
+	wait = time.Duration(got[1]) * time.Microsecond
+	if wait > 0 {
+		wait = max(wait, time.Millisecond)
+	}
+	return int(got[0]), wait, nil
+}
+
+// scriptWindows are the keys of a lane and the first arguments of its scripts. All keys of a lane are in one slot of a cluster.
+func scriptWindows(lane, count string, rates []Rate) (keys []string, args []any) {
+	head := laneKey(lane, count) + ":"
+	keys = append(make([]string, 0, 3+len(rates)), slowKey(lane), head+"slowed", head+"turns")
+	args = append(make([]any, 0, 8+3*len(rates)), len(rates))
+	for _, r := range rates {
+		segments := 0
+		if r.Unit == Segments {
+			segments = 1
+		}
+		keys = append(keys, head+strconv.FormatInt(r.Per.Microseconds(), 10)+":"+string(r.Unit))
+		args = append(args, r.N, r.Per.Microseconds(), segments)
+	}
+	return keys, args
+}
+
+func laneKey(lane, name string) string { return "odziv:{" + lane + "}:" + name }
+
+func inSegments(rates []Rate) bool {
+	for _, r := range rates {
+		if r.Unit == Segments {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pacer) gate(lane string) *gate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.gates[lane]
+	if g == nil {
+		g = &gate{reach: p.reach, hold: p.reach}
+		p.gates[lane] = g
+	}
+	return g
 }

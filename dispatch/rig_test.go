@@ -154,6 +154,10 @@ func newRig(tb testing.TB, s *store.Store) *rig {
 	for _, sv := range surveys {
 		by[sv.ID] = sv
 	}
+	atlas, err := survey.LoadAtlas()
+	if err != nil {
+		tb.Fatal(err)
+	}
 	opts, err := redis.ParseURL(storetest.RedisURL(tb))
 	if err != nil {
 		tb.Fatal(err)
@@ -171,7 +175,7 @@ func newRig(tb testing.TB, s *store.Store) *rig {
 			"bot":  {Name: "bot", Channel: survey.Viber, Driver: "viber-bot", Via: g.bot},
 			"mail": {Name: "mail", Channel: survey.Email, Driver: "smtp", Via: g.mail},
 		},
-		Redis: g.redis, Lease: time.Minute, Poll: 20 * time.Millisecond, Drain: 10 * time.Second,
+		Policy: survey.Policy{Atlas: atlas}, Redis: g.redis, Lease: time.Minute, Poll: 20 * time.Millisecond, Drain: 10 * time.Second,
 		Log: slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return g
@@ -224,6 +228,11 @@ func (g *rig) accept(change func(*survey.Send)) string {
 // by gives a send a plan over these senders in turn.
 func by(steps ...survey.Step) func(*survey.Send) {
 	return func(m *survey.Send) { m.Plan = steps }
+}
+
+// orphan is by for a send that has long been due.
+func orphan(steps ...survey.Step) func(*survey.Send) {
+	return func(m *survey.Send) { m.Plan, m.DueAt = steps, m.DueAt.Add(-time.Hour) }
 }
 
 // person gives a send another recipient.

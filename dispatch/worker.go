@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"runtime/debug"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
 
-	"github.com/odziv/odziv/channels"
 	"github.com/odziv/odziv/survey"
 	"github.com/odziv/odziv/templates"
 )
@@ -33,18 +29,13 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 		return fmt.Errorf("load batch of lane %s: %w", p.Lane, err)
 	}
 	for range 3 { // rounds: who waits for another's invitation sees it in the next; who still waits is due again when the lease ends
-		invited, err := d.lastInvited(ctx, states)
-		if err != nil {
-			return fmt.Errorf("last invitations: %w", err)
-		}
-		free, busy, err := d.reserve(ctx, states, invited)
+		free, busy, err := d.reserve(ctx, states)
 		if err != nil {
 			return err
 		}
-		if invited, err = d.lastInvited(ctx, free); err != nil { // again: what was reserved cannot change any more
-			return fmt.Errorf("last invitations: %w", err)
-		}
-		if err := d.attempts(ctx, sender, free, invited); err != nil || len(busy) == 0 {
+		err = d.attempts(ctx, sender, free)
+		d.returns.flush() //nolint:contextcheck // it goes on when ctx has ended: others see then whether it was an invitation
+		if err != nil || len(busy) == 0 {
 			return err
 		}
 		states = busy
@@ -52,20 +43,25 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 	return nil
 }
 
-// attempts makes one attempt at each of states and waits for all.
-func (d *Dispatcher) attempts(ctx context.Context, sender Sender, states []survey.State, invited map[string]time.Time) error {
+// attempts makes one attempt at each of the states of b and waits for all.
+func (d *Dispatcher) attempts(ctx context.Context, sender Sender, b batch) error {
 	running := d.slots[sender.Name].running
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for i := range states {
+	for i := range b.states {
+		s := &b.states[i]
 		select {
 		case running <- struct{}{}:
 		case <-ctx.Done():
+			for _, left := range b.states[i:] {
+				d.returns.add(b.held[left.Send.ID])
+			}
 			return ctx.Err() // what is left is due again when the lease ends
 		}
 		wg.Go(func() {
 			defer func() { <-running }()
-			d.attempt(ctx, sender, &states[i], invited[states[i].Send.ID])
+			defer d.returns.add(b.held[s.Send.ID])
+			d.attempt(ctx, sender, s, b.facts[s.Send.ID])
 		})
 	}
 	return nil
@@ -85,44 +81,9 @@ func newSlots(concurrency int) slots {
 	}
 }
 
-// lastInvited finds, by send, when any address of its recipient was last invited.
-func (d *Dispatcher) lastInvited(ctx context.Context, states []survey.State) (map[string]time.Time, error) {
-	found := make(map[string]time.Time)
-	if d.cfg.Policy.Cooldown == 0 {
-		return found, nil
-	}
-	byMode := make(map[survey.Mode][]string)
-	for _, s := range states {
-		r := s.Send.Recipient
-		for _, a := range []string{r.Email, r.Phone, r.ViberID} {
-			if a != "" {
-				byMode[s.Send.Mode] = append(byMode[s.Send.Mode], a)
-			}
-		}
-	}
-	for mode, addresses := range byMode {
-		at, err := d.cfg.Sends.LastInvited(ctx, mode, addresses)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range states {
-			if s.Send.Mode != mode {
-				continue
-			}
-			r := s.Send.Recipient
-			for _, a := range []string{r.Email, r.Phone, r.ViberID} {
-				if t := at[a]; t.After(found[s.Send.ID]) {
-					found[s.Send.ID] = t
-				}
-			}
-		}
-	}
-	return found, nil
-}
-
 // attempt decides, renders, claims, sends and records one message. Its outcome is logged once, here.
-func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State, invited time.Time) {
-	status, err := d.try(ctx, sender, s, invited)
+func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State, facts survey.Facts) {
+	status, err := d.try(ctx, sender, s, facts)
 	switch {
 	case errors.Is(err, survey.ErrConflict):
 		// another has the send, or it changed: whoever did that recorded why
@@ -133,8 +94,7 @@ func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State
 	}
 }
 
-func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, invited time.Time) (status string, err error) {
-	defer d.release(context.WithoutCancel(ctx), s) // others see then whether it was an invitation
+func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, facts survey.Facts) (status string, err error) {
 	now, send := d.cfg.Now(), &s.Send
 	epoch := send.Epoch
 	if send.Mode == survey.Test && !sender.Sandbox {
@@ -143,7 +103,13 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 			return survey.Drop(st, sender.Name, epoch, survey.ReasonNoSender, "a test send cannot reach a real provider", now)
 		})
 	}
-	decision := survey.Decide(s, invited, d.cfg.Policy, now)
+	if a := survey.Unsettled(s); a != nil {
+		return d.settle(ctx, sender, s, a)
+	}
+	decision, err := d.decide(ctx, s, facts, now)
+	if err != nil {
+		return "", err // due again when the lease ends
+	}
 	if decision.Verdict != survey.Go {
 		return string(decision.Verdict), d.apply(ctx, send.ID, func(st *survey.State) error {
 			return survey.Settle(st, sender.Name, epoch, decision, now)
@@ -176,23 +142,53 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 	slots.claimed <- struct{}{}
 	release := sync.OnceFunc(func() { <-slots.claimed })
 	defer release()
+	if d.cfg.Now().Sub(now) > attentive { // others took their time
+		now = d.cfg.Now()
+		if decision, err = d.decide(ctx, s, facts, now); err != nil {
+			return "", err
+		}
+		if decision.Verdict != survey.Go {
+			return string(decision.Verdict), d.apply(ctx, send.ID, func(st *survey.State) error {
+				return survey.Settle(st, sender.Name, epoch, decision, now)
+			})
+		}
+	}
 	// From here on nothing may be cut off: a claim whose commit is not waited for would be an attempt that nobody makes.
 	ctx = context.WithoutCancel(ctx)
-	after, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
-		return survey.Claim(st, a, now.Add(d.cfg.Lease), decision, extra, now)
+	after, err := d.cfg.Sends.ApplyFrom(ctx, *s, func(st *survey.State) error {
+		return survey.Claim(st, a, d.leased(send, now), decision, extra, now)
 	})
 	if err != nil {
 		return "", fmt.Errorf("claim: %w", err)
 	}
-	if !has(after, a.ID) {
+	if attemptOf(&after, a.ID) == nil {
 		return "not claimed", nil
 	}
 	slots.sending <- struct{}{}
 	release()
-	result := d.paced(ctx, sender, m, after.Send.Tries)
+	result := d.paced(ctx, sender, m, &after, after.Send.Tries)
 	<-slots.sending
-	finished, err := d.cfg.Sends.Apply(ctx, send.ID, func(st *survey.State) error {
-		return survey.Finish(st, a.ID, result, d.cfg.Now())
+	return d.finish(ctx, sender, after, a.ID, result)
+}
+
+// leased is until when a claim holds a send: as long as the feeder took it for, when that is a whole lease yet. What is due stays in its
+// place in the index then, and the feeder takes everything for a quarter longer than a claim needs.
+func (d *Dispatcher) leased(send *survey.Send, now time.Time) time.Time {
+	lease := now.Add(d.cfg.Lease)
+	if send.DueAt.After(lease) && send.DueAt.Before(lease.Add(d.cfg.Lease)) {
+		return send.DueAt
+	}
+	return lease
+}
+
+// finish records what became of an attempt.
+func (d *Dispatcher) finish(ctx context.Context, sender Sender, s survey.State, attemptID string, r survey.Result) (status string, err error) {
+	if r.Fault == survey.FaultMisconfigured {
+		d.cfg.Log.ErrorContext(ctx, "sender paused: its provider refuses it; check its configuration", "sender", sender.Name, "code", r.Code)
+	}
+	r.Retry, r.Doubt, r.Other = sender.Retry, max(r.Doubt, d.doubt(sender)), d.other(ctx, sender, r)
+	finished, err := d.cfg.Sends.ApplyFrom(ctx, s, func(st *survey.State) error {
+		return survey.Finish(st, attemptID, r, d.cfg.Now())
 	})
 	if err != nil {
 		return "", fmt.Errorf("finish: %w", err)
@@ -200,13 +196,10 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, in
 	if finished.Send.Lane != "" && !finished.Send.DueAt.After(d.cfg.Now()) {
 		d.Wake() // the next step of its plan
 	}
-	if result.Fault == survey.FaultMisconfigured {
-		d.pause(ctx, sender, result.Code)
-	}
-	if result.Fault == survey.FaultNone {
+	if r.Fault == survey.FaultNone {
 		return "accepted", nil
 	}
-	return result.Fault, nil
+	return r.Fault, nil
 }
 
 func (d *Dispatcher) apply(ctx context.Context, id string, fn func(*survey.State) error) error {
@@ -217,147 +210,12 @@ func (d *Dispatcher) apply(ctx context.Context, id string, fn func(*survey.State
 	return err
 }
 
-func has(s survey.State, attemptID string) bool {
-	for _, a := range s.Attempts {
-		if a.ID == attemptID {
-			return true
+// attemptOf is nil when the send has no such attempt.
+func attemptOf(s *survey.State, id string) *survey.Attempt {
+	for i := range s.Attempts {
+		if s.Attempts[i].ID == id {
+			return &s.Attempts[i]
 		}
 	}
-	return false
-}
-
-// pause lets a sender rest whose credentials or set-up its provider refuses, instead of burning its sends.
-func (d *Dispatcher) pause(ctx context.Context, sender Sender, code string) {
-	d.paused.Store(sender.Name, d.cfg.Now().Add(15*time.Minute))
-	d.cfg.Log.ErrorContext(ctx, "sender paused: its provider refuses it; check its configuration", "sender", sender.Name, "code", code)
-}
-
-// message renders what is due and addresses it.
-func (d *Dispatcher) message(ctx context.Context, sender Sender, s *survey.State) (m channels.Message, extra map[string]any, err error) {
-	send := &s.Send
-	defer func() {
-		if v := recover(); v != nil { // one message at fault must not end the program, each time that its lease ends
-			d.cfg.Log.ErrorContext(ctx, "renderer panicked", "send_id", send.ID, "stack", string(debug.Stack()))
-			err = fmt.Errorf("render %s: panic", send.Kind)
-		}
-	}()
-	sv, ok := d.cfg.Surveys[send.Survey]
-	if !ok {
-		return channels.Message{}, nil, fmt.Errorf("survey %s is not installed", send.Survey)
-	}
-	ch, to := s.Target()
-	links := d.cfg.Links.URLs(send.ID)
-	r, err := d.cfg.Renderer.Render(ctx, templates.Request{
-		Survey: sv, Version: send.SurveyVersion, Kind: send.Kind, Channel: ch, Locale: send.Locale, Links: links,
-		Vars: templates.Vars(*send, d.cfg.Brand, sv, links, s.Response),
-	})
-	if err != nil {
-		return channels.Message{}, nil, fmt.Errorf("render %s for %s: %w", send.Kind, ch, err)
-	}
-	m = channels.Message{
-		AttemptID: d.ids.New(survey.AttemptPrefix, d.cfg.Now()), SendID: send.ID, Kind: send.Kind, Mode: send.Mode, Channel: ch,
-		To: to, ToName: send.Recipient.Name, Subject: r.Subject, Text: r.Text, HTML: r.HTML, Locale: r.Locale, RTL: r.RTL,
-		Links: []string{links.Page},
-	}
-	if ch == survey.Email {
-		m.UnsubscribeURL = links.Unsubscribe
-	}
-	if ch == survey.Viber && asks(send.Kind) {
-		m.Buttons = keys(sv, send)
-	}
-	if d.cfg.PublicURL != "" && !sender.Sandbox {
-		m.StatusURL = d.cfg.PublicURL + "/webhooks/" + sender.Driver + "/" + sender.Name + "/status?attempt=" + m.AttemptID
-	}
-	if r.Fallback != "" {
-		extra = map[string]any{"fallback": r.Fallback}
-	}
-	return m, extra, nil
-}
-
-// asks reports whether a message of this kind asks for the score.
-func asks(k survey.Kind) bool {
-	return k == survey.Invitation || k == survey.Reminder || k == survey.Clarify
-}
-
-// keys are the scores under a Viber message.
-func keys(sv survey.Survey, send *survey.Send) []survey.Button {
-	out := make([]survey.Button, 0, sv.Max-sv.Min+1)
-	for n := sv.Min; n <= sv.Max; n++ {
-		out = append(out, survey.Button{Text: survey.Digits(strconv.Itoa(n), send.Locale), Payload: survey.Payload(send.ID, n)})
-	}
-	return out
-}
-
-// paced sends when the rate has room. What is claimed after the feeder's grant comes to the provider late and unevenly, so it takes its turn
-// here once more. A message that gets none in time was surely not sent.
-func (d *Dispatcher) paced(ctx context.Context, sender Sender, m channels.Message, tries int) survey.Result {
-	late := time.Now().Add(d.cfg.Lease / 2)
-	for len(sender.Rates) > 0 {
-		n, wait, err := d.pace.grant(ctx, sender.Name+"@provider", sender.Rates, 1)
-		if err != nil {
-			d.cfg.Log.WarnContext(ctx, "no turn at the provider, tried again", "send_id", m.SendID, "sender", sender.Name, "error", err)
-		}
-		if err == nil && n == 1 {
-			break
-		}
-		if err != nil || time.Now().Add(wait).After(late) || !d.rest(wait) {
-			return survey.Result{Fault: survey.FaultNotSent, Code: "rate", RetryAfter: wait, Backoff: time.Second}
-		}
-	}
-	return d.send(ctx, sender, m, tries)
-}
-
-// rest waits; it is false when a shutdown cut it short.
-func (d *Dispatcher) rest(wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-d.stopping:
-		return false
-	}
-}
-
-func (d *Dispatcher) stopped() bool {
-	select {
-	case <-d.stopping:
-		return true
-	default:
-		return false
-	}
-}
-
-// send makes the one call to the provider. A driver that panics may have sent: nothing is known.
-func (d *Dispatcher) send(ctx context.Context, sender Sender, m channels.Message, tries int) (r survey.Result) {
-	defer func() {
-		if v := recover(); v != nil {
-			d.cfg.Log.ErrorContext(ctx, "driver panicked", "send_id", m.SendID, "sender", sender.Name, "stack", string(debug.Stack()))
-			r = survey.Result{Fault: survey.FaultUnconfirmed, Code: "panic"}
-		}
-	}()
-	limit := sender.Timeout
-	if limit == 0 {
-		limit = 30 * time.Second
-	}
-	// A drain lets the call end: ctx has no end of its own, and the limit is the only one.
-	call, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	receipt, err := sender.Via.Send(call, m)
-	if err == nil {
-		return survey.Result{ProviderID: receipt.ProviderID, Segments: max(receipt.Segments, 1)}
-	}
-	r = survey.Result{Fault: survey.FaultUnconfirmed, ProviderID: receipt.ProviderID, Backoff: backoff(tries)}
-	if e, ok := errors.AsType[*channels.Error](err); ok {
-		r.Fault, r.Code, r.RetryAfter = e.Fault.String(), e.Code, e.RetryAfter
-	}
-	return r
-}
-
-// backoff is exponential with full jitter: anything up to 5 s · 2^tries, at most an hour.
-//
-// Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-func backoff(tries int) time.Duration {
-	ceiling := min(5*time.Second<<min(tries, 12), time.Hour)
-	return rand.N(ceiling) + time.Second //nolint:gosec // jitter is no secret
+	return nil
 }

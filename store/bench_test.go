@@ -5,13 +5,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/odziv/odziv/store"
 	"github.com/odziv/odziv/store/storetest"
 	"github.com/odziv/odziv/survey"
 )
@@ -170,79 +168,4 @@ a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)`,
 	}
 	timed.stop()
 	timed.report(n)
-}
-
-// BenchmarkDispatch takes, loads and applies one claim and one result to every send: what dispatch asks of the store.
-func BenchmarkDispatch(b *testing.B) {
-	for _, name := range storetest.Names(b) {
-		b.Run(name, func(b *testing.B) {
-			s := storetest.Open(b, name)
-			n := 0
-			m := meter{b: b, from: cpu(b)}
-			for b.Loop() {
-				m.stop()
-				sends := make([]survey.Send, 1600)
-				for i := range sends {
-					sends[i] = newSend(n)
-					n++
-				}
-				if _, err := s.Accept(b.Context(), sends, nil); err != nil {
-					b.Fatal(err)
-				}
-				m.start()
-				due, err := s.Due(b.Context(), "bot", t0.Add(3*time.Hour), len(sends))
-				if err != nil {
-					b.Fatal(err)
-				}
-				var wg sync.WaitGroup
-				for part := range 16 {
-					wg.Go(func() {
-						refs, err := s.Take(b.Context(), "bot", due[part*100:part*100+100], t0.Add(4*time.Hour))
-						if err != nil {
-							b.Error(err)
-							return
-						}
-						states, err := s.Load(b.Context(), refs)
-						if err != nil {
-							b.Error(err)
-							return
-						}
-						var each sync.WaitGroup
-						for _, st := range states {
-							each.Go(func() { deliver(b, s, st.Send.ID) })
-						}
-						each.Wait()
-					})
-				}
-				wg.Wait()
-			}
-			m.stop()
-			m.report(n)
-		})
-	}
-}
-
-func deliver(b *testing.B, s *store.Store, id string) {
-	b.Helper()
-	_, err := s.Apply(b.Context(), id, func(st *survey.State) error {
-		st.Send.Status = survey.Sending
-		st.Attempts = append(st.Attempts, survey.Attempt{
-			ID: "att_" + id, Kind: survey.Invitation, Channel: survey.SMS, Sender: "sms", Address: st.Send.Recipient.Phone,
-			Status: survey.AttemptClaimed, At: t0,
-		})
-		st.Events = append(st.Events, survey.Event{Type: "attempt.claimed", At: t0, Data: map[string]any{"attempt_id": "att_" + id}})
-		return nil
-	})
-	if err != nil {
-		b.Error(err)
-	}
-	_, err = s.Apply(b.Context(), id, func(st *survey.State) error {
-		st.Send.Status, st.Send.Lane = survey.Sent, ""
-		st.Attempts[0].Status, st.Attempts[0].ProviderID = survey.AttemptAccepted, "SM"+id
-		st.Events = append(st.Events, survey.Event{Type: "attempt.accepted", At: t0, Data: map[string]any{"attempt_id": "att_" + id}})
-		return nil
-	})
-	if err != nil {
-		b.Error(err)
-	}
 }

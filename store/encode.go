@@ -3,7 +3,6 @@ package store
 import (
 	stdjson "encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -162,12 +161,12 @@ func encodePlan(steps []survey.Step) string {
 			b = append(b, ',')
 		}
 		b = append(b, '{')
+		b = appendText(b, "kind", string(step.Kind))
 		b = appendText(b, "channel", string(step.Channel))
 		b = appendText(b, "sender", step.Sender)
 		b = appendText(b, "success_status", string(step.Success))
-		if step.Wait != 0 {
-			b = strconv.AppendInt(appendName(b, "wait"), int64(step.Wait), 10)
-		}
+		b = appendNumber(b, "wait", int64(step.Wait))
+		b = appendNumber(b, "after", int64(step.After))
 		b = append(b, '}')
 	}
 	return string(append(b, ']'))
@@ -194,16 +193,64 @@ func encodeJSON(v any) (string, error) {
 	return string(b), err
 }
 
-func encodeThread(t survey.Thread) (string, error) {
-	if reflect.ValueOf(t).IsZero() {
-		return "", nil
+// encodeThread writes by hand what decodeJSON reads: it runs for every change of a send.
+func encodeThread(t *survey.Thread) string {
+	if *t == (survey.Thread{}) {
+		return ""
 	}
-	return encodeJSON(t)
+	b := append(make([]byte, 0, 128), '{')
+	b = appendText(b, "channel", string(t.Channel))
+	b = appendText(b, "sender", t.Sender)
+	b = appendText(b, "address", t.Address)
+	b = appendText(b, "asking", t.Asking)
+	if t.Clarified {
+		b = append(appendName(b, "clarified"), "true"...)
+	}
+	b = appendNumber(b, "said", int64(t.Said))
+	b = appendText(b, "heard", t.Heard)
+	b = appendText(b, "survey", t.Survey)
+	b = appendNumber(b, "version", int64(t.Version))
+	b = appendNumber(b, "looked", int64(t.Looked))
+	return string(append(b, '}'))
 }
 
+// appendNumber adds a member that is left out when it is zero.
+func appendNumber(b []byte, name string, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return strconv.AppendInt(appendName(b, name), n, 10)
+}
+
+// encodeData writes what the ledger holds beside its columns; nearly all of it are words and numbers.
 func encodeData(data map[string]any) (string, error) {
 	if len(data) == 0 {
 		return "", nil
 	}
-	return encodeJSON(data)
+	names := make([]string, 0, 12)
+	for name := range data {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	b := append(make([]byte, 0, 256), '{')
+	for _, name := range names {
+		b = appendName(b, name)
+		switch v := data[name].(type) {
+		case string:
+			b = appendQuoted(b, v)
+		case int:
+			b = strconv.AppendInt(b, int64(v), 10)
+		case int64:
+			b = strconv.AppendInt(b, v, 10)
+		case bool:
+			b = strconv.AppendBool(b, v)
+		default:
+			other, err := stdjson.Marshal(v)
+			if err != nil {
+				return "", err
+			}
+			b = append(b, other...)
+		}
+	}
+	return string(append(b, '}')), nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ ON CONFLICT DO NOTHING`
 
 	selectInbox = `SELECT id, mode, sender, endpoint, url, same_key, header, body, at, tries, result FROM inbox WHERE id IN (%s) AND result = ''`
 
+	selectInboxDue = `SELECT id FROM inbox WHERE result = '' AND due_at <= $1 LIMIT 1`
+	selectEarlier  = `SELECT id FROM inbox WHERE result = '' AND due_at > $1 AND sender = $2 AND endpoint = $3 AND id < $4 ORDER BY id LIMIT 1000`
+
 	takeInbox = `
 UPDATE inbox SET due_at = $2, tries = tries + 1 WHERE id IN (
 SELECT id FROM inbox WHERE result = '' AND due_at <= $1 ORDER BY due_at LIMIT $3`
@@ -30,7 +34,7 @@ WITH v (id, result, done_at) AS (VALUES %s)
 UPDATE inbox SET result = v.result, done_at = v.done_at FROM v WHERE inbox.id = v.id AND inbox.result = ''`
 	doneInboxShape = "ttn"
 
-	selectThread     = `SELECT send_id FROM threads WHERE address = $1 AND channel = $2 AND mode = $3`
+	selectThread     = `SELECT send_id FROM threads WHERE address = $1 AND channel = $2 AND mode = $3 AND send_id <> ''`
 	selectAttempt    = `SELECT send_id FROM attempts WHERE id = $1`
 	selectProviderID = `SELECT send_id, id FROM attempts WHERE provider_id <> '' AND provider_id = $1 AND sender = $2 ORDER BY id DESC LIMIT 1`
 )
@@ -96,9 +100,15 @@ func (s *Store) runPutInbound(ctx context.Context, t *tx, jobs []*job) error {
 }
 
 // TakeInbound gives the ids of unread requests that are due, in the order in which they came, and makes them due
-// again at lease.
+// again at lease. The writer is asked only when there are any: most of the time there are none.
 func (s *Store) TakeInbound(ctx context.Context, now, lease time.Time, limit int) ([]string, error) {
 	var ids []string
+	if err := s.reader.row(ctx, selectInboxDue, []any{micros(now)}, new(string)); err != nil {
+		if errors.Is(err, survey.ErrNotFound) {
+			err = nil
+		}
+		return nil, err
+	}
 	err := s.other(ctx, func(ctx context.Context, t *tx) error {
 		ids = nil
 		key := shaped{text: takeInbox + t.dialect.skip + `) RETURNING id`}
@@ -133,6 +143,11 @@ func (s *Store) Inbound(ctx context.Context, ids []string) ([]survey.Inbound, er
 	})
 	slices.SortFunc(items, func(a, b survey.Inbound) int { return strings.Compare(a.ID, b.ID) })
 	return items, err
+}
+
+// EarlierInbound gives the ids of those requests like in that came before it, were taken to be read, and are unread.
+func (s *Store) EarlierInbound(ctx context.Context, in survey.Inbound, now time.Time) ([]string, error) {
+	return s.column(ctx, selectEarlier, micros(now), in.Sender, in.Endpoint, in.ID)
 }
 
 type doneInboundWork struct {
@@ -171,12 +186,15 @@ func (s *Store) runDoneInbound(ctx context.Context, t *tx, jobs []*job) error {
 	if err != nil {
 		return fmt.Errorf("update inbox: %w", err)
 	}
+	if err := t.later(ctx, forgetRead, []byte{}); err != nil {
+		return fmt.Errorf("erase inbox: %w", err)
+	}
 	return nil
 }
 
 // SendOfThread gives the send that last spoke to an address; survey.ErrNotFound when none did.
 func (s *Store) SendOfThread(ctx context.Context, mode survey.Mode, channel survey.Channel, address string) (sendID string, err error) {
-	err = s.reader.row(ctx, selectThread, []any{clean(address), string(channel), string(mode)}, &sendID)
+	err = s.reader.row(ctx, selectThread, []any{survey.Canonical(channel, address), string(channel), string(mode)}, &sendID)
 	return sendID, err
 }
 

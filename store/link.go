@@ -22,10 +22,14 @@ type link interface {
 	later(ctx context.Context, key shaped, shape string, args []any) error
 	// exec gives the number of rows that changed.
 	exec(ctx context.Context, key shaped, shape string, args []any) (int64, error)
+	// execEach runs n statements with the values that add appends, and tells how many rows each changed.
+	execEach(ctx context.Context, n int, add func(args []any, i int) (shaped, []any), changed func(i int, n int64)) error
 	// each calls fn for every row. fn must not use the link.
 	each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error
 	commit(ctx context.Context) error
 	rollback(ctx context.Context) error
+	// good reports whether the link may be used again after a statement that ended with err.
+	good(err error) bool
 	close()
 }
 
@@ -112,6 +116,20 @@ func (l *sqliteLink) exec(ctx context.Context, key shaped, shape string, args []
 	return res.RowsAffected()
 }
 
+func (l *sqliteLink) execEach(ctx context.Context, n int, add func([]any, int) (shaped, []any), changed func(int, int64)) error {
+	var args []any
+	for i := range n {
+		var key shaped
+		key, args = add(args[:0], i)
+		rows, err := l.exec(ctx, key, "", args)
+		if err != nil {
+			return err
+		}
+		changed(i, rows)
+	}
+	return nil
+}
+
 func (l *sqliteLink) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {
 	st, err := l.stmt(key, shape)
 	if err != nil {
@@ -144,6 +162,8 @@ func (l *sqliteLink) commit(ctx context.Context) error {
 func (l *sqliteLink) rollback(ctx context.Context) error {
 	return l.later(ctx, shaped{text: `ROLLBACK`}, "", nil)
 }
+
+func (l *sqliteLink) good(error) bool { return true }
 
 func (l *sqliteLink) close() {
 	for _, st := range l.stmts {
@@ -263,6 +283,32 @@ func (l *postgresLink) exec(ctx context.Context, key shaped, shape string, args 
 	return n, err
 }
 
+func (l *postgresLink) execEach(ctx context.Context, n int, add func([]any, int) (shaped, []any), changed func(int, int64)) error {
+	if n == 0 {
+		return nil
+	}
+	before := l.batch.Len()
+	for i := range n {
+		key, args := add(nil, i)
+		if err := l.queue(ctx, key, "", args); err != nil {
+			return err
+		}
+	}
+	batch := l.batch
+	l.batch = &pgx.Batch{}
+	results := l.conn.SendBatch(ctx, batch)
+	for i := range batch.Len() {
+		tag, err := results.Exec()
+		if err != nil {
+			return errors.Join(err, results.Close())
+		}
+		if i >= before {
+			changed(i-before, tag.RowsAffected())
+		}
+	}
+	return results.Close()
+}
+
 func (l *postgresLink) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {
 	if err := l.queue(ctx, key, shape, args); err != nil {
 		return err
@@ -301,6 +347,9 @@ func (l *postgresLink) rollback(ctx context.Context) error {
 	_, err := l.conn.Exec(ctx, `ROLLBACK`)
 	return err
 }
+
+// good is careful: a statement whose plan fits the tables no more is prepared anew on another connection.
+func (l *postgresLink) good(err error) bool { return err == nil && !l.conn.IsClosed() }
 
 func (l *postgresLink) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

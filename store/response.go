@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/odziv/odziv/survey"
 )
@@ -97,9 +96,9 @@ func answersOf(ctx context.Context, q querier, items []survey.Response) error {
 	return nil
 }
 
-func writeResponses(ctx context.Context, t *tx, states []*state) error {
-	err := t.insert(ctx, upsertResponses, upsertResponsesShape, len(states), func(args []any, i int) []any {
-		r := states[i].Response
+func writeResponses(ctx context.Context, t *tx, responses []*survey.Response) error {
+	err := t.insert(ctx, upsertResponses, upsertResponsesShape, len(responses), func(args []any, i int) []any {
+		r := responses[i]
 		return append(args, r.ID, r.SendID, string(r.Mode), r.Survey, int64(r.SurveyVersion), r.Locale, r.Complete,
 			string(r.Metric), int64(r.Score), string(r.Segment), micros(r.CreatedAt), micros(r.UpdatedAt))
 	}, nil)
@@ -112,14 +111,14 @@ func writeResponses(ctx context.Context, t *tx, states []*state) error {
 		a     *survey.Answer
 	}
 	var rows []row
-	for _, st := range states {
+	for _, r := range responses {
 		last := map[string]int{} // a later answer to the same question replaces the earlier
-		for i := range st.Response.Answers {
-			last[st.Response.Answers[i].Question] = i
+		for i := range r.Answers {
+			last[r.Answers[i].Question] = i
 		}
-		for i := range st.Response.Answers {
-			if a := &st.Response.Answers[i]; last[a.Question] == i {
-				rows = append(rows, row{st.Response.ID, i, a})
+		for i := range r.Answers {
+			if a := &r.Answers[i]; last[a.Question] == i {
+				rows = append(rows, row{r.ID, i, a})
 			}
 		}
 	}
@@ -173,68 +172,4 @@ func (s *Store) Response(ctx context.Context, id string) (survey.Response, error
 		return survey.Response{}, err
 	}
 	return items[0], nil
-}
-
-const selectSuppressions = `SELECT ` + suppressionColumns + ` FROM suppressions WHERE mode = $1 AND address > $2
-ORDER BY address, channel LIMIT $3`
-
-// Suppress stops all writing to an address. Doing it again changes nothing.
-func (s *Store) Suppress(ctx context.Context, p survey.Suppression) error {
-	return s.other(ctx, func(ctx context.Context, t *tx) error {
-		p := p
-		if p.At.IsZero() {
-			p.At = s.now()
-		}
-		if p.Scope == "" {
-			p.Scope = "all"
-		}
-		p.Address = clean(p.Address)
-		return writeSuppressions(ctx, t, []survey.Suppression{p}, nil)
-	})
-}
-
-// Lift removes a suppression; survey.ErrNotFound when there is none.
-func (s *Store) Lift(ctx context.Context, mode survey.Mode, channel survey.Channel, address string) error {
-	return s.other(ctx, func(ctx context.Context, t *tx) error {
-		return notFound(t.exec(ctx, deleteSuppression, clean(address), string(channel), string(mode)))
-	})
-}
-
-// Suppressions lists suppressed addresses in the order of addresses, not of time: they have no id. An address is
-// never divided between two pages. next is "" at the end.
-func (s *Store) Suppressions(ctx context.Context, mode survey.Mode, cursor string, limit int) (items []survey.Suppression, next string, err error) {
-	limit = page(limit)
-	rows, err := s.reader.query(ctx, selectSuppressions, string(mode), cursor, int64(limit+8)) // 8: more than there are channels
-	err = each(rows, err, func(row scanner) error {
-		p, err := scanSuppression(row)
-		items = append(items, p)
-		return err
-	})
-	if err != nil || len(items) <= limit {
-		return items, "", err
-	}
-	end := limit
-	for end < len(items) && items[end].Address == items[limit-1].Address {
-		end++
-	}
-	if end == len(items) && len(items) < limit+8 {
-		return items, "", nil
-	}
-	return items[:end], strings.Clone(items[end-1].Address), nil
-}
-
-// SuppressionsOf gives those of any of the addresses.
-func (s *Store) SuppressionsOf(ctx context.Context, mode survey.Mode, addresses []string) ([]survey.Suppression, error) {
-	var items []survey.Suppression
-	for _, a := range addresses {
-		rows, err := s.reader.query(ctx, `SELECT `+suppressionColumns+` FROM suppressions WHERE address = $1 AND mode = $2`, a, string(mode))
-		if err := each(rows, err, func(row scanner) error {
-			p, err := scanSuppression(row)
-			items = append(items, p)
-			return err
-		}); err != nil {
-			return nil, err
-		}
-	}
-	return items, nil
 }

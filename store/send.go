@@ -17,14 +17,14 @@ import (
 const (
 	sendColumns = `sends.id, mode, brand, survey, survey_version, locale, contact_id, email, phone, viber_id, transaction_id,
 status, reason, kind, step, lane, due_at, epoch, tries, expires_at, created_at, updated_at, actor, plan, doc,
-thread, response_id, attempts`
+thread, response_id, attempts, priority, rev`
 
 	insertSends = `
 INSERT INTO sends (id, mode, brand, survey, survey_version, locale, contact_id, email, phone, viber_id, transaction_id,
-status, reason, kind, lane, due_at, expires_at, created_at, updated_at, actor, plan, doc, accepted)
+status, reason, kind, lane, queue, priority, due_at, expires_at, created_at, updated_at, actor, plan, doc, accepted)
 VALUES %s
 ON CONFLICT DO NOTHING`
-	insertSendsShape = "ttttttttttttttttttttttt"
+	insertSendsShape = "ttttttttttttttttttttttttt"
 
 	selectSends = `SELECT ` + sendColumns + ` FROM sends WHERE id IN (%s)`
 
@@ -51,7 +51,7 @@ WHERE idempotency.at < $7`
 	sendColumnsOf = `sends.id, sends.mode, sends.brand, sends.survey, sends.survey_version, sends.locale, sends.contact_id,
 sends.email, sends.phone, sends.viber_id, sends.transaction_id, sends.status, sends.reason, sends.kind, sends.step, sends.lane,
 sends.due_at, sends.epoch, sends.tries, sends.expires_at, sends.created_at, sends.updated_at, sends.actor, sends.plan, sends.doc,
-sends.thread, sends.response_id, sends.attempts`
+sends.thread, sends.response_id, sends.attempts, sends.priority, sends.rev`
 )
 
 type acceptWork struct {
@@ -68,7 +68,7 @@ type acceptTexts struct{ doc, plan, event string }
 // duplicate: nothing of it is written, and the earlier one is returned in its place. With survey.ErrIdempotencyTaken
 // nothing of the call is written.
 //
-// What a send lacks is filled in: ID, Mode live, Status accepted, ContactID, CreatedAt, UpdatedAt. Its life begins: Step, Epoch, Tries and
+// What a send lacks is filled in: ID, Mode live, Status accepted, ContactID, CreatedAt, UpdatedAt. Its life begins: Step, Epoch, Rev, Tries and
 // Thread are zero whatever the caller gives.
 func (s *Store) Accept(ctx context.Context, sends []survey.Send, idem *survey.Idempotency) ([]survey.AcceptedSend, error) {
 	w, err := s.prepareAccept(sends, idem)
@@ -117,6 +117,7 @@ func complete(m *survey.Send, now time.Time) {
 	for _, p := range []*string{&r.ExternalID, &r.Name, &r.Email, &r.Phone, &r.ViberID, &r.Locale, &r.Timezone, &m.Locale, &m.Transaction.ID} {
 		*p = clean(*p)
 	}
+	r.Email = survey.Canonical(survey.Email, r.Email)
 	if m.ContactID == "" {
 		m.ContactID = survey.ContactID(m.Mode, *r)
 	}
@@ -126,7 +127,7 @@ func complete(m *survey.Send, now time.Time) {
 	if m.UpdatedAt.IsZero() {
 		m.UpdatedAt = m.CreatedAt
 	}
-	m.Thread, m.Step, m.Epoch, m.Tries = survey.Thread{}, 0, 0, 0
+	m.Thread, m.Step, m.Epoch, m.Rev, m.Tries = survey.Thread{}, 0, 0, 0, 0
 	m.CreatedAt, m.UpdatedAt = stored(m.CreatedAt), stored(m.UpdatedAt)
 	m.ExpiresAt, m.DueAt = stored(m.ExpiresAt), stored(m.DueAt)
 }
@@ -182,7 +183,7 @@ func (s *Store) runAccept(ctx context.Context, t *tx, jobs []*job) error {
 		m, text := rows[i].send(), &rows[i].w.texts[rows[i].i]
 		return append(args, m.ID, string(m.Mode), m.Brand, m.Survey, int64(m.SurveyVersion), m.Locale, m.ContactID,
 			m.Recipient.Email, m.Recipient.Phone, m.Recipient.ViberID, m.Transaction.ID, string(m.Status), string(m.Reason),
-			string(m.Kind), m.Lane, micros(m.DueAt), micros(m.ExpiresAt),
+			string(m.Kind), m.Lane, queueOf(m), int64(m.Priority), micros(m.DueAt), micros(m.ExpiresAt),
 			micros(m.CreatedAt), micros(m.UpdatedAt), m.Actor, text.plan, text.doc, text.event)
 	}, func(from, to int, taken int64) error {
 		short, err := notTaken(ctx, t, rows[from:to], taken)
@@ -361,7 +362,8 @@ func (s *Store) scanSend(rows scanner) (sendRow, error) {
 	err := rows.Scan(&m.ID, (*string)(&m.Mode), &m.Brand, &m.Survey, &m.SurveyVersion, &m.Locale, &m.ContactID,
 		&m.Recipient.Email, &m.Recipient.Phone, &m.Recipient.ViberID, &m.Transaction.ID,
 		(*string)(&m.Status), (*string)(&m.Reason), (*string)(&m.Kind), &m.Step, &m.Lane, &due, &m.Epoch, &m.Tries,
-		&expires, &created, &updated, &m.Actor, &plan, &text, &thread, &m.responseID, &m.attempts)
+		&expires, &created, &updated, &m.Actor, &plan, &text, &thread, &m.responseID, &m.attempts,
+		(*int)(&m.Priority), &m.Rev)
 	if err != nil {
 		return m, fmt.Errorf("scan send: %w", err)
 	}
@@ -468,36 +470,4 @@ func (s *Store) Events(ctx context.Context, sendID, cursor string, limit int) (i
 	})
 	items, next = cut(items, limit, func(e survey.Event) string { return e.ID })
 	return items, next, err
-}
-
-const countSends = `SELECT status, count(*) FROM sends WHERE mode = $1 GROUP BY status`
-
-// Counts tells how many sends of a mode are in each state; states without any are absent.
-func (s *Store) Counts(ctx context.Context, mode survey.Mode) (map[survey.Status]int64, error) {
-	counts := map[survey.Status]int64{}
-	rows, err := s.reader.query(ctx, countSends, string(mode))
-	err = each(rows, err, func(row scanner) error {
-		var status string
-		var n int64
-		err := row.Scan(&status, &n)
-		counts[survey.Status(status)] = n
-		return err
-	})
-	return counts, err
-}
-
-const (
-	forgetIdempotency = `DELETE FROM idempotency WHERE at < $1`
-	forgetSessions    = `DELETE FROM sessions WHERE expires_at < $1`
-)
-
-// Forget removes idempotency records made before a time, and sessions that ended before it.
-func (s *Store) Forget(ctx context.Context, before time.Time) error {
-	return s.other(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.exec(ctx, forgetIdempotency, micros(before)); err != nil {
-			return err
-		}
-		_, err := t.exec(ctx, forgetSessions, micros(before))
-		return err
-	})
 }

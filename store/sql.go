@@ -121,6 +121,7 @@ func in(ctx context.Context, q querier, text string, values []string, fn func(sc
 // A reader runs queries outside of transactions, each prepared once.
 type reader struct {
 	db       *sql.DB
+	pool     *pool // for each, one and in
 	postgres bool
 	mu       sync.Mutex
 	stmts    map[shaped]*sql.Stmt // guarded by mu
@@ -176,8 +177,8 @@ func (r *reader) rows(ctx context.Context, key shaped, shape string, args []any)
 }
 
 func (r *reader) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {
-	rows, err := r.rows(ctx, key, shape, args)
-	return each(rows, err, fn)
+	cleanArgs(args)
+	return r.pool.each(ctx, key, shape, args, fn)
 }
 
 // cleanArgs makes what is looked for the same as what is kept. An id may come from anybody's URL.
@@ -202,6 +203,7 @@ func (r *reader) close() {
 		_ = st.Close()
 	}
 	r.stmts = nil
+	r.pool.close()
 }
 
 // A tx is the writer's connection inside a transaction.
@@ -211,7 +213,8 @@ type tx struct {
 	buffer  []any
 	fresh   []contact // of this transaction
 	kept    []contact // of those before
-	wrote   bool      // this transaction wrote both
+	wrote   bool      // this transaction wrote both, or left them to behind
+	behind  backlog   // as of this transaction
 }
 
 func (t *tx) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {
@@ -229,6 +232,12 @@ func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) 
 func (t *tx) later(ctx context.Context, text string, args ...any) error {
 	cleanArgs(args)
 	return t.link.later(ctx, shaped{text: text}, "", args)
+}
+
+// execEach runs a statement for the rows 0 to n-1; add appends the values of row i. changed tells of each row how many
+// rows of the table it changed.
+func (t *tx) execEach(ctx context.Context, text string, n int, add func(args []any, i int) []any, changed func(i int, n int64)) error {
+	return t.link.execEach(ctx, n, func(args []any, i int) (shaped, []any) { return shaped{text: text}, add(args, i) }, changed)
 }
 
 // insert runs a multi-row statement for the rows 0 to n-1, in portions; add appends the values of row i, one for

@@ -12,6 +12,8 @@ const (
 	groupRows   = 10000 // rows after which a group is full
 	groupJobs   = 1024
 	flushAfter  = 100 * time.Millisecond // without work, until contacts are written
+	// With work, how often some contacts are written in between.
+	flushAtLeast = 250 * time.Millisecond
 )
 
 // A kind of job: those of one kind are merged into common statements.
@@ -31,7 +33,7 @@ const (
 // A job is one change that waits for the writer.
 type job struct {
 	kind kind
-	rows int             // about how many rows it writes
+	rows int             // about how many rows it writes; of a contactsJob, how many sends of the backlog it looks at
 	gone <-chan struct{} // closed when the caller no longer waits
 	work any             // *acceptWork, *applyWork, …
 	err  error
@@ -80,6 +82,9 @@ type writer struct {
 	connect func(context.Context) (link, error)
 	tx      *tx // nil: not connected
 	kept    []contact
+	behind  backlog
+	flushed time.Time
+	part    int // sends of the backlog in the next commit of contacts
 }
 
 func (w *writer) open(ctx context.Context) error {
@@ -111,9 +116,15 @@ func (w *writer) run() {
 				return
 			}
 			w.write(w.drain(first))
+			if len(w.store.queue) == 0 && time.Since(w.flushed) > flushAtLeast { // else there may never be a pause
+				w.flush()
+			}
 			idle.Reset(flushAfter)
 		case <-idle.C:
 			w.flush()
+			if w.behind.from != "" {
+				idle.Reset(time.Millisecond)
+			}
 		}
 	}
 }
@@ -135,14 +146,19 @@ func (w *writer) drain(first *job) []*job {
 	return group
 }
 
-// flush writes the contacts that were kept back. A fault is no caller's: they are tried again with the next ones.
+// flush writes the contacts that were kept back, and some of those that there was no time for. A fault is no caller's:
+// they are tried again with the next ones.
 func (w *writer) flush() {
-	if len(w.kept) == 0 {
+	defer func() { w.flushed = time.Now() }()
+	if len(w.kept) == 0 && w.behind.from == "" {
 		return
 	}
-	ctx := context.Background()
-	if _, err := w.commit(ctx, []*job{{kind: contactsJob}}); err != nil {
+	ctx, start, behind := context.Background(), time.Now(), w.behind.from != ""
+	if _, err := w.commit(ctx, []*job{{kind: contactsJob, rows: w.part}}); err != nil {
 		w.store.log.WarnContext(ctx, "contacts not written", "contacts", len(w.kept), "error", err)
+	}
+	if behind {
+		w.part = backlogPart(w.part, time.Since(start))
 	}
 }
 
@@ -195,7 +211,7 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 			return false, err
 		}
 	}
-	w.tx.fresh, w.tx.kept, w.tx.wrote = w.tx.fresh[:0], w.kept, false
+	w.tx.fresh, w.tx.kept, w.tx.wrote, w.tx.behind = w.tx.fresh[:0], w.kept, false, w.behind
 	if err := w.tx.later(ctx, w.store.dialect.begin); err != nil {
 		w.disconnect()
 		return false, fmt.Errorf("begin: %w", err)
@@ -215,6 +231,7 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 	if err := w.tx.link.commit(ctx); err != nil {
 		return w.rollback(ctx), fmt.Errorf("commit: %w", err)
 	}
+	w.behind = w.tx.behind
 	if w.tx.wrote {
 		clear(w.kept)
 		w.kept = w.kept[:0]
@@ -251,7 +268,7 @@ func (w *writer) merge(ctx context.Context, k kind, jobs []*job) error {
 	case doneInboundJob:
 		return w.store.runDoneInbound(ctx, w.tx, jobs)
 	case contactsJob:
-		return writeContacts(ctx, w.tx)
+		return w.store.runContacts(ctx, w.tx, jobs[0].rows)
 	case otherJob, kinds:
 	}
 	for _, j := range jobs {

@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/odziv/odziv/survey"
+)
+
+const (
+	// behindMark begins the names of the settings that say from which send on a writer owes contacts.
+	behindMark = "contacts.behind."
+
+	noteBehind = `
+INSERT INTO settings (name, value, at) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at`
+	endBehind     = `DELETE FROM settings WHERE name = $1`
+	selectBehind  = `SELECT value FROM settings WHERE name LIKE 'contacts.behind.%'`
+	forgetBehind  = `DELETE FROM settings WHERE name LIKE 'contacts.behind.%' AND at < $1`
+	selectLatest  = `SELECT id FROM sends ORDER BY id DESC LIMIT $1`
+	backlogMost   = 1024 // sends of the backlog in one commit
+	backlogLeast  = 32
+	behindForgive = 24 * time.Hour // a mark that nobody moved for so long is of a process that is gone
+
+	selectFrom = `
+SELECT s.id, s.mode, s.brand, s.contact_id, s.email, s.phone, s.viber_id, s.actor, s.created_at, s.doc,
+CASE WHEN contacts.id IS NULL OR (replace(contacts.sends, s.id, '') = contacts.sends AND length(contacts.sends) < 27000) THEN 1 ELSE 0 END
+FROM (SELECT * FROM sends WHERE id >= $1 ORDER BY id LIMIT $2) AS s LEFT JOIN contacts ON contacts.id = s.contact_id
+ORDER BY s.id`
+)
+
+// A backlog is what a writer owes: contacts of sends from an id on.
+type backlog struct {
+	mark string // name of its setting
+	from string // "" = nothing
+}
+
+// leaveBehind drops the contacts that wait, and notes from where on they are to be read back.
+func (t *tx) leaveBehind(ctx context.Context) error {
+	first := ""
+	for _, all := range [][]contact{t.kept, t.fresh} {
+		for i := range all {
+			if id := all[i].first; first == "" || id < first {
+				first = id
+			}
+		}
+	}
+	t.wrote, t.behind.from = true, first
+	return t.noteBehind(ctx)
+}
+
+func (t *tx) noteBehind(ctx context.Context) error {
+	var err error
+	if t.behind.from == "" {
+		err = t.later(ctx, endBehind, t.behind.mark)
+	} else {
+		err = t.later(ctx, noteBehind, t.behind.mark, []byte(t.behind.from), micros(time.Now()))
+	}
+	if err != nil {
+		return fmt.Errorf("note backlog of contacts: %w", err)
+	}
+	return nil
+}
+
+// backlogPart is how many sends of the backlog to look at next, when so many took so long: whoever writes next waits for them.
+func backlogPart(part int, took time.Duration) int {
+	const held = 10 * time.Millisecond // may others be held up for
+	fits := int(float64(part) * float64(held) / float64(max(took, held/2)))
+	return max(backlogLeast, min(fits, backlogMost))
+}
+
+// runContacts writes the contacts that wait, and a part of the backlog.
+func (s *Store) runContacts(ctx context.Context, t *tx, part int) error {
+	if err := writeContacts(ctx, t); err != nil || t.behind.from == "" {
+		return err
+	}
+	next, err := s.catchUp(ctx, t, t.behind.from, part)
+	if err != nil {
+		return err
+	}
+	t.behind.from = next
+	return t.noteBehind(ctx)
+}
+
+// catchUp writes the contacts of some sends from an id on that have none, and gives the id to go on from, "" at the end.
+func (s *Store) catchUp(ctx context.Context, t *tx, from string, part int) (next string, err error) {
+	var lost []contact
+	n := 0
+	err = t.each(ctx, shaped{text: selectFrom}, "", []any{from, int64(part)}, func(row scanner) error {
+		var m survey.Send
+		var created, unkept int64
+		var text string
+		err := row.Scan(&m.ID, (*string)(&m.Mode), &m.Brand, &m.ContactID, &m.Recipient.Email, &m.Recipient.Phone, &m.Recipient.ViberID,
+			&m.Actor, &created, &text, &unkept)
+		if err != nil {
+			return err
+		}
+		n, next = n+1, m.ID
+		if unkept == 0 {
+			return nil
+		}
+		m.CreatedAt = moment(created)
+		if err := s.decodeDoc(text, &m); err != nil {
+			return err
+		}
+		lost = append(lost, newContact(&m))
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("read backlog of contacts: %w", err)
+	}
+	if n < part {
+		next = ""
+	}
+	return next, putContacts(ctx, t, lost)
+}
+
+// healContacts adds the contacts that a crash kept from being written: of the latest sends, of those that a writer
+// still owed, and of all, when contacts were never written so.
+func (s *Store) healContacts(ctx context.Context, latest int) error {
+	var marks []string
+	rows, err := s.reader.query(ctx, selectBehind)
+	err = each(rows, err, func(row scanner) error {
+		var from []byte
+		err := row.Scan(&from)
+		marks = append(marks, string(from))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	rows, err = s.reader.query(ctx, selectLatest, int64(latest))
+	err = each(rows, err, func(row scanner) error {
+		var id string
+		err := row.Scan(&id)
+		marks = append(marks, id)
+		return err
+	})
+	if err != nil || len(marks) == 0 {
+		return err
+	}
+	for from := slices.Min(marks); from != ""; {
+		next := ""
+		err := s.other(ctx, func(ctx context.Context, t *tx) error {
+			next, err = s.catchUp(ctx, t, from, backlogMost)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		from = next
+	}
+	return s.other(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, forgetBehind, micros(time.Now().Add(-behindForgive)))
+		return err
+	})
+}
+
+// owesContacts reports whether any writer is behind: then the rows of contacts do not list every send.
+func (s *Store) owesContacts(ctx context.Context) (owes bool, err error) {
+	rows, err := s.reader.query(ctx, selectBehind)
+	err = each(rows, err, func(row scanner) error {
+		owes = true
+		var from []byte
+		return row.Scan(&from)
+	})
+	return owes, err
+}
