@@ -36,6 +36,7 @@ const (
 	CodeUnknownLocale     = "unknown_locale"
 	CodeUnknownTimezone   = "unknown_timezone"
 	CodeUnknownChannel    = "unknown_channel"
+	CodeInvalidPlan       = "invalid_plan"
 	CodeNoAddress         = "no_address"
 	CodeNoSender          = "no_sender"
 	CodeEmptyBatch        = "empty_batch"
@@ -243,6 +244,11 @@ var codes = []Code{ //nolint:gochecknoglobals // a table
 		CodeUnknownChannel, http.StatusUnprocessableEntity, "There is no such channel",
 		"A channel is viber, sms or email, each at most once, in the order in which they are tried.",
 		"Correct the list, or leave it out: then every channel that has an address and a sender is tried.",
+	},
+	{
+		CodeInvalidPlan, http.StatusUnprocessableEntity, "The plan makes no sense",
+		"A plan is a list of steps, each with a channel, what counts as success, and how long to wait for it before the next step starts. Reminders come after it.",
+		"See «plan» and «reminders» in the reference.",
 	},
 	{
 		CodeNoAddress, http.StatusUnprocessableEntity, "No channel has an address",

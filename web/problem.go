@@ -77,6 +77,10 @@ func ProblemOf(err error) *Problem {
 		return NewProblem(refused.Code, refused.Detail)
 	case errors.As(err, &http):
 		return httpProblem(http)
+	case errors.Is(err, survey.ErrUnavailable):
+		p := NewProblem(CodeUnavailable, "a part that is needed does not answer; send it again")
+		p.RetryAfter, p.Cause = "1", err
+		return p
 	case errors.Is(err, survey.ErrNotFound):
 		return NewProblem(CodeNotFound, "there is no such thing, or it is of the other mode (live or test) than the key")
 	case errors.Is(err, survey.ErrConflict):

@@ -20,12 +20,15 @@ import (
 
 // Limits of every request, in bytes.
 const (
-	MaxBody   = 64 << 10          // of a call
-	MaxBatch  = 16 << 20          // of a batch of sends
-	maxHeader = 16 << 10          // of the header with its cookies
-	slack     = 64 << 10          // above MaxBatch, so that a body of exactly that size is not refused
-	batchPath = "/v1/sends/batch" // the one path with large bodies
-	requestID = "X-Request-Id"    // header
+	MaxBody          = 64 << 10                 // of a call
+	MaxBatch         = 16 << 20                 // of a batch of sends
+	maxHeader        = 16 << 10                 // of the header with its cookies
+	slack            = 64 << 10                 // above MaxBatch, so that a body of exactly that size is not refused
+	batchPath        = "/v1/sends/batch"        // one of the two paths with large bodies
+	suppressionsPath = "/v1/suppressions/batch" // the other
+	maxShop          = 1 << 20                  // of a shop's webhook: an order has many lines
+	shopPath         = "/v1/triggers/"          // of shops, before kind and id
+	requestID        = "X-Request-Id"           // header
 )
 
 // A Check tells whether a part that the program stands on is there.
@@ -91,8 +94,11 @@ type server struct {
 func (s *server) limits(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
 	limit := fasthttp.RequestConfig{MaxRequestBodySize: MaxBody}
-	if path == batchPath {
+	switch {
+	case path == batchPath, path == suppressionsPath:
 		limit.MaxRequestBodySize = MaxBatch
+	case strings.HasPrefix(path, shopPath):
+		limit.MaxRequestBodySize = maxShop
 	}
 	return limit
 }

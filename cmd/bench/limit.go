@@ -25,7 +25,16 @@ import (
 const benchKey = "odz_live_benchbenchbenchbenchbenchbench"
 
 // nowhere is a store that keeps nothing: what is left is decoding and answering.
-type nowhere struct{ ids survey.IDSource }
+type nowhere struct {
+	api.ContactStore // nil: nobody asks for people, nor for the work of operators
+	api.Eraser
+	api.BulkStore
+	api.LetterStore
+	nobodysLanes
+}
+
+// nobodysLanes is an alias: the name of the interface is that of its method.
+type nobodysLanes = api.Lanes
 
 func (n *nowhere) Accept(_ context.Context, sends []survey.Send, _ *survey.Idempotency) ([]survey.AcceptedSend, error) {
 	out := make([]survey.AcceptedSend, len(sends))
@@ -62,11 +71,12 @@ func (*nowhere) Responses(context.Context, survey.ResponseFilter) ([]survey.Resp
 func (*nowhere) Response(context.Context, string) (survey.Response, error) {
 	return survey.Response{}, survey.ErrNotFound
 }
-func (*nowhere) Keys(context.Context) ([]auth.Key, error)           { return nil, nil }
-func (*nowhere) CreateKey(context.Context, auth.Key) error          { return nil }
-func (*nowhere) RevokeKey(context.Context, string, time.Time) error { return nil }
-func (*nowhere) TouchKey(context.Context, string, time.Time) error  { return nil }
-func (*nowhere) Suppress(context.Context, survey.Suppression) error { return nil }
+func (*nowhere) Keys(context.Context) ([]auth.Key, error)                { return nil, nil }
+func (*nowhere) CreateKey(context.Context, auth.Key) error               { return nil }
+func (*nowhere) RevokeKey(context.Context, string, time.Time) error      { return nil }
+func (*nowhere) TouchKey(context.Context, string, time.Time) error       { return nil }
+func (*nowhere) SuppressAll(context.Context, []survey.Suppression) error { return nil }
+func (*nowhere) Lift(context.Context, survey.Lift) error                 { return nil }
 func (*nowhere) KeyByHash(context.Context, [32]byte) (auth.Key, error) {
 	return auth.Key{}, survey.ErrNotFound
 }
@@ -74,24 +84,26 @@ func (*nowhere) KeyByHash(context.Context, [32]byte) (auth.Key, error) {
 func (*nowhere) Suppressions(context.Context, survey.Mode, string, int) ([]survey.Suppression, string, error) {
 	return nil, "", nil
 }
-func (*nowhere) Lift(context.Context, survey.Mode, survey.Channel, string) error { return nil }
 
 // Plan gives every send the same step.
-func (*nowhere) Plan(s *survey.Send, _ []survey.Channel) []survey.FieldError {
+func (*nowhere) Plan(s *survey.Send, _ survey.Wish) []survey.FieldError {
 	s.Plan, s.Lane, s.SurveyVersion = []survey.Step{{Channel: survey.SMS, Sender: "sms", Success: survey.AttemptDelivered, Wait: time.Hour}}, "sms", 1
 	return nil
 }
 
 // serveDecode is the API on a store that keeps nothing.
-func serveDecode(ctx context.Context) error {
+func serveDecode(ctx context.Context) error { return serveAPI(ctx, new(nowhere)) }
+
+// serveAPI is the API, alone, on a store of sends; it keeps nothing else.
+func serveAPI(ctx context.Context, sends api.SendStore) error {
 	n := new(nowhere)
 	keys, err := auth.NewKeys(n, benchKey, time.Now)
 	if err != nil {
 		return err
 	}
 	a, err := api.New(api.Config{
-		Now: time.Now, IDs: &n.ids, Auth: keys, Sends: n, Cancel: n, Responses: n, Keys: n, Suppressions: n, Planner: n,
-		Surveys: survey.Builtin(), Locale: templates.MatchLocale, Locales: templates.Locales(),
+		Now: time.Now, IDs: new(survey.IDSource), Auth: keys, Sends: sends, Cancel: n, Responses: n, Keys: n, Suppressions: n, Contacts: n, Eraser: n, Planner: n,
+		Ops: api.Ops{Bulk: n, Letters: n, Lanes: n}, Surveys: survey.Builtin(), Locale: templates.MatchLocale, Locales: templates.Locales(),
 	})
 	if err != nil {
 		return err

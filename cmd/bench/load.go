@@ -32,6 +32,7 @@ type load struct {
 	seconds        time.Duration
 	base           int
 	channel        string
+	delay          string // "" = at once
 	token          string // of the provider whose callbacks are signed
 	public         string
 }
@@ -58,6 +59,7 @@ func runLoad(ctx context.Context, args []string) error {
 	f.IntVar(&l.limit, "limit", 0, "items; 0 = as many as fit in the time")
 	f.IntVar(&l.base, "base", 0, "number of the first item")
 	f.DurationVar(&l.seconds, "seconds", 4*time.Second, "")
+	f.StringVar(&l.delay, "delay", "", "")
 	f.StringVar(&l.token, "token", "", "")
 	f.StringVar(&l.public, "public", "", "")
 	if err := f.Parse(args); err != nil {
@@ -157,9 +159,12 @@ func (l load) order(b []byte, i int) []byte {
 	phone := "+38591" + strconv.Itoa(1000000+i%9000000)
 	b = append(b, `{"survey":"nps-after-purchase","recipient":{"external_id":"c-`+id+`","name":"Ana Kovač","email":"ana`+id+`@example.hr","phone":"`+phone+
 		`","locale":"hr","timezone":"Europe/Zagreb"},"transaction":{"id":"order-`+id+`","type":"order.delivered","touchpoint":"delivery","occurred_at":"2026-11-20T14:03:00Z",`+
-		`"attributes":{"store":"Zagreb-1","department":"online","employee":"e-17","product":"SKU-1","amount":"129.90","currency":"EUR"}},"channels":["`+l.channel+`"],`+
+		`"attributes":{"store":"Zagreb-1","department":"online","employee":"e-17","product":"SKU-1","amount":"129.90","currency":"EUR"}},"channels":["`+l.channel+`"],`...)
+	if l.delay != "" {
+		b = append(b, `"delay":"`+l.delay+`",`...)
+	}
+	return append(b,
 		`"consent":{"basis":"existing_customer","source":"checkout","at":"2026-11-20T14:00:00Z"}}`...)
-	return b
 }
 
 // reply is a signed callback of Twilio: the customer of order i says 9.

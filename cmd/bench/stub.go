@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	gosmtp "github.com/emersion/go-smtp"
 )
 
 // A counter counts what a provider received and lets others wait for a number.
@@ -49,8 +47,8 @@ func (c *counter) wait(ctx context.Context, n int) int {
 	}
 }
 
-// control serves /wait?n= and prints where; it returns when ctx ends.
-func (c *counter) control(ctx context.Context, extra http.HandlerFunc, port string) error {
+// control serves /wait?n= and says where, in the form of announce; it returns when ctx ends.
+func (c *counter) control(ctx context.Context, extra http.HandlerFunc, announce string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/wait", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
@@ -63,7 +61,7 @@ func (c *counter) control(ctx context.Context, extra http.HandlerFunc, port stri
 	if err != nil {
 		return err
 	}
-	say("http://%s %s\n", ln.Addr(), port)
+	say(announce+"\n", ln.Addr())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -82,45 +80,5 @@ func serveTwilio(ctx context.Context) error {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusCreated)
 		_, _ = fmt.Fprintf(w, `{"sid":"SM%032d","status":"queued","num_segments":"1"}`, n)
-	}, "")
-}
-
-// serveSMTP takes every mail.
-func serveSMTP(ctx context.Context) error {
-	c := newCounter()
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server := gosmtp.NewServer(sink{c})
-	server.Domain = "localhost"
-	server.ReadTimeout, server.WriteTimeout = time.Minute, time.Minute
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(ln) }()
-	err = c.control(ctx, nil, ln.Addr().String())
-	_ = server.Close()
-	return errors.Join(err, ignoreClosed(<-done))
-}
-
-type sink struct{ c *counter }
-
-func (s sink) NewSession(*gosmtp.Conn) (gosmtp.Session, error) { return s, nil }
-func (sink) Mail(string, *gosmtp.MailOptions) error            { return nil }
-func (sink) Rcpt(string, *gosmtp.RcptOptions) error            { return nil }
-func (sink) Reset()                                            {}
-func (sink) Logout() error                                     { return nil }
-func (s sink) Data(r io.Reader) error {
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return err
-	}
-	s.c.add()
-	return nil
-}
-
-// ignoreClosed: a server that was closed says so.
-func ignoreClosed(err error) error {
-	if errors.Is(err, gosmtp.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	}, "http://%s ")
 }

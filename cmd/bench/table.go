@@ -21,7 +21,10 @@ func (b *bench) table() string {
 			limit, ratio = fmt.Sprintf("%s: %.0f", r.of, r.limit), fmt.Sprintf("%.2f", r.got/r.limit)
 		}
 		met := "met"
-		if !r.met {
+		switch {
+		case r.goal == "":
+			met = ""
+		case !r.met:
 			met = "**missed**"
 		}
 		work := r.work

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +40,8 @@ type Config struct {
 	Policy       Policy
 	Brand        Brand
 	Dispatch     Dispatch
+	Triggers     []survey.Trigger // in the order of the file, in which they fire
+	Shops        []Shop
 }
 
 // Role reports whether this process does the work of that name.
@@ -71,26 +75,26 @@ type Sender struct {
 	SenderName  string // viber-bot: the name on the phone
 	Rate        []Rate // all hold at once; empty = no limit
 	Concurrency int    // messages under way at one time, at least 1
+	Retry       survey.Retry
+	Price       survey.Tariff
+}
+
+// fingerprint changes with the configuration of a sender, and tells nothing of it.
+func (s Sender) fingerprint() string {
+	hash := sha256.New()
+	_, _ = fmt.Fprintf(hash, "%+v|%q|%q|%q", s, string(s.URL), string(s.AuthToken), string(s.APIKey))
+	return hex.EncodeToString(hash.Sum(nil)[:8])
 }
 
 // A DKIM is the signing identity of a mail sender. The zero value does not sign.
 type DKIM struct{ Domain, Selector, KeyFile string }
 
-// A Rate allows N messages within any window of Per.
+// A Rate allows N messages, or segments of SMS, within any window of Per.
 type Rate struct {
-	N   int
-	Per time.Duration
+	N        int
+	Per      time.Duration
+	Segments bool
 }
-
-// A Policy is what holds sends back.
-type Policy struct {
-	Window   Window        // the zero value is no window
-	Cooldown time.Duration // between two invitations of one contact; 0 = none
-	Enforce  bool          // the rules hold test sends back too, instead of only being recorded
-}
-
-// A Window is a time of day in which people may be written to, as time since midnight.
-type Window struct{ From, To time.Duration }
 
 // A Brand is who asks.
 type Brand struct {
@@ -105,6 +109,8 @@ type Dispatch struct {
 	Lease time.Duration // after it, work that was taken and not recorded is looked at again
 	Poll  time.Duration // between two looks at the backlog when nothing wakes the feeder
 	Drain time.Duration // for work under way at shutdown
+	// Of an attempt whose result is not known: when its provider is first asked about it, and when its send is closed.
+	LookUp, Grace time.Duration
 }
 
 // A Secret is never printed: every verb of fmt, slog and JSON shows stars, or nothing when it is empty.
@@ -146,10 +152,7 @@ func defaultConfig() Config {
 		LogLevel: slog.LevelInfo,
 		Sandbox:  "auto",
 		Roles:    roleNames(),
-		Policy: Policy{
-			Window:   Window{From: 9 * time.Hour, To: 20 * time.Hour},
-			Cooldown: 90 * day,
-		},
+		Policy:   defaultPolicy(),
 		Brand:    Brand{Name: "Odziv", Timezone: "UTC"},
 		Dispatch: Dispatch{Lease: time.Minute, Poll: 250 * time.Millisecond, Drain: 30 * time.Second},
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/odziv/odziv/survey"
 )
 
 const (
@@ -87,11 +89,12 @@ func (w Window) String() string {
 
 // parseRate reads 10/s, 600/min, 5000/h or 100000/day.
 func parseRate(s string) (Rate, error) {
-	bad := fmt.Errorf("%q is not a rate: write 10/s, 600/min, 5000/h or 100000/day", s)
+	bad := fmt.Errorf("%q is not a rate: write 10/s, 600/min, 5000/h, 100000/day or 30 segments/s", s)
 	number, unit, ok := strings.Cut(s, "/")
 	if !ok {
 		return Rate{}, bad
 	}
+	number, segments := strings.CutSuffix(strings.TrimSpace(number), "segments")
 	n, err := strconv.Atoi(strings.TrimSpace(number))
 	if err != nil || n < 1 || n > 1_000_000_000 {
 		return Rate{}, bad
@@ -109,7 +112,7 @@ func parseRate(s string) (Rate, error) {
 	default:
 		return Rate{}, bad
 	}
-	return Rate{N: n, Per: per}, nil
+	return Rate{N: n, Per: per, Segments: segments}, nil
 }
 
 func parseLevel(s string) (slog.Level, error) {
@@ -250,40 +253,9 @@ func checkZone(s string) error {
 
 // meant is «; did you mean "x"?» for the nearest of the known words, or nothing when none is near.
 func meant(word string, known []string) string {
-	best, at := "", 3
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), k); d < at && d < len(k) {
-			best, at = k, d
-		}
-	}
-	if best == "" {
+	near := survey.Nearest(word, known)
+	if near == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance counts the insertions, deletions, replacements and swaps of neighbours from a to b.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	rows := make([][]int, len(x)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(y)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(x)][len(y)]
+	return fmt.Sprintf("; did you mean %q?", near)
 }

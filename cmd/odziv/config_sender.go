@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -100,6 +101,13 @@ func (r *yamlReader) senderFields(s *Sender) map[string]func(ast.Node) {
 			}
 			return err
 		}),
+		"retry": func(n ast.Node) {
+			r.fields(n, "retry", map[string]func(ast.Node){
+				"attempts": r.value("attempts", parseCount(&s.Retry.Tries)),
+				"max_age":  r.duration("max_age", time.Minute, &s.Retry.Age),
+			})
+		},
+		"price": func(n ast.Node) { r.price(n, &s.Price) },
 		"dkim": func(n ast.Node) {
 			r.fields(n, "dkim", map[string]func(ast.Node){
 				"domain":   r.value("domain", keep(&s.DKIM.Domain)),
@@ -111,6 +119,31 @@ func (r *yamlReader) senderFields(s *Sender) map[string]func(ast.Node) {
 			}
 		},
 	}
+}
+
+// price reads what a message costs: a currency, an amount for everywhere, and amounts by the beginning of the number.
+func (r *yamlReader) price(n ast.Node, to *survey.Tariff) {
+	currency, unit, prefixes := "", "", map[string]string{}
+	for key, value := range r.members(n, "price") {
+		amount, ok := r.text(value)
+		switch {
+		case !ok:
+		case key.name == "currency":
+			currency = amount
+		case key.name == "default":
+			unit = amount
+		case strings.HasPrefix(key.name, "+"):
+			prefixes[key.name] = amount
+		default:
+			r.fault(key.node, "unknown key %q in price; the keys here are currency, default, and beginnings of numbers such as \"+385\"", key.name)
+			return
+		}
+	}
+	t, err := survey.NewTariff(currency, unit, prefixes)
+	if err != nil {
+		r.fault(n, "price: %s", err)
+	}
+	*to = t
 }
 
 // checkSender holds a sender against what its driver takes.
@@ -129,10 +162,13 @@ func (r *yamlReader) checkSender(key yamlKey, s Sender, given map[string]ast.Nod
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		always := []string{"channel", "driver", "rate", "concurrency"}
+		always := []string{"channel", "driver", "rate", "concurrency", "retry", "price"}
 		if !slices.Contains(slices.Concat(always, d.required, d.optional), name) {
 			r.fault(given[name], "%s is not for driver %s: take it out", name, s.Driver)
 		}
+	}
+	if s.Channel != survey.SMS && slices.ContainsFunc(s.Rate, func(r Rate) bool { return r.Segments }) {
+		r.fault(given["rate"], "segments are of SMS: write the rate of %s in messages, such as 10/s", s.Channel)
 	}
 	if s.Driver == driverSMTP && s.From != "" {
 		if err := checkMailbox(s.From); err != nil {

@@ -69,6 +69,8 @@ func TestConfigFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantPolicy := defaultPolicy()
+	wantPolicy.Window, wantPolicy.Enforce, wantPolicy.Fatigue.AfterInvite = Window{}, true, survey.Cooldown{Any: 30 * 24 * time.Hour}
 	want := Config{ //nolint:gosec // no secret
 		Listen: "0.0.0.0:9090", PublicURL: "https://ask.example.hr", DataDir: "/var/lib/odziv",
 		DatabaseURL: "postgres://odziv:dbpw@db:5432/odziv", RedisURL: "redis://redis:6379/1",
@@ -76,16 +78,16 @@ func TestConfigFile(t *testing.T) {
 		Senders: []Sender{
 			{
 				Name: "mail", Channel: survey.Email, Driver: "smtp", URL: "smtp://user:mailpw@host:587?tls=starttls",
-				From: "Trgovina <ankete@example.hr>", Rate: []Rate{{50, time.Second}, {100000, 24 * time.Hour}}, Concurrency: 7,
+				From: "Trgovina <ankete@example.hr>", Rate: []Rate{{N: 50, Per: time.Second}, {N: 100000, Per: 24 * time.Hour}}, Concurrency: 7,
 			},
 			{
 				Name: "sms", Channel: survey.SMS, Driver: "twilio", BaseURL: "http://127.0.0.1:4010", AccountSID: "AC123",
-				AuthToken: "tw", From: "+385911234567", Rate: []Rate{{10, time.Second}}, Concurrency: 20,
+				AuthToken: "tw", From: "+385911234567", Rate: []Rate{{N: 10, Per: time.Second}}, Concurrency: 20,
 			},
 			{Name: "bot", Channel: survey.Viber, Driver: "viber-bot", AuthToken: "vb", SenderName: "Trgovina", Concurrency: 20},
 			{Name: "phone", Channel: survey.SMS, Driver: "sandbox", Concurrency: 20},
 		},
-		Policy:   Policy{Cooldown: 30 * 24 * time.Hour, Enforce: true},
+		Policy:   wantPolicy,
 		Brand:    Brand{Name: "Trgovina ${x}", Color: "#0b6e4f", Timezone: "Europe/Zagreb"},
 		Dispatch: Dispatch{Lease: 2 * time.Minute, Poll: time.Second},
 	}
@@ -110,7 +112,7 @@ func TestConfigWithoutFile(t *testing.T) {
 
 func TestExampleConfigs(t *testing.T) {
 	t.Parallel()
-	getenv := env("SMTP_PASSWORD=a", "TWILIO_AUTH_TOKEN=b", "VIBER_TOKEN=c")
+	getenv := env("SMTP_PASSWORD=a", "TWILIO_AUTH_TOKEN=b", "VIBER_TOKEN=c", "SHOPIFY_SECRET=d")
 	for name, senders := range map[string]int{"odziv.yaml": 4, "odziv.compose.yaml": 3} {
 		c, err := loadConfig("../../examples/"+name, getenv, configFlags{})
 		if err != nil || len(c.Senders) != senders {
@@ -159,7 +161,7 @@ func TestConfigRefuses(t *testing.T) {
 			`odziv.yaml:3:3: unknown key "cooldwn" in policy; did you mean "cooldown"?`,
 			`odziv.yaml:4:11: window: "20-9" is not a time window: write 09:00-20:00, or none`,
 		}},
-		{"no near key", "policy: {colour: red}\n", []string{`odziv.yaml:1:10: unknown key "colour" in policy; the keys here are cooldown, test, window`}},
+		{"no near key", "policy: {colour: red}\n", []string{`odziv.yaml:1:10: unknown key "colour" in policy; the keys here are blocked, consent, cooldown, cooldowns, holidays, limits, reach, reminders, rules, swap, test, viber, window`}},
 		{"missing variable", "data_dir: ${NOT_THERE}/x\n", []string{`odziv.yaml:1:11: environment variable NOT_THERE is not set, or empty: set it, or write the value here`}},
 		{"half a variable", "data_dir: ${NOT\n", []string{`odziv.yaml:1:11: ${ begins the name of an environment variable: write ${NAME}, or $${ for the two characters`}},
 		{"same key twice", "listen: :1\nlisten: :2\n", []string{`odziv.yaml:2:1: mapping key "listen" already defined at [1:1]`}},
@@ -210,8 +212,8 @@ func TestConfigRefusesSenders(t *testing.T) {
 		{"tls", `a: {channel: email, driver: smtp, url: "smtp://u:secretpw@a:1?tls=maybe", from: a@b.hr}`, []string{`odziv.yaml:2:42: url: tls=maybe is unknown: write tls=none, starttls or implicit`}},
 		{"half a dkim", `a: {channel: email, driver: smtp, url: "smtp://a:1", from: a@b.hr, dkim: {domain: b.hr}}`, []string{`odziv.yaml:2:76: dkim signs with domain, selector and key_file: set all three, or none`}},
 		{"rates", `a: {channel: sms, driver: sandbox, rate: ["10/s", "many", "0/s"]}`, []string{
-			`odziv.yaml:2:53: rate: "many" is not a rate: write 10/s, 600/min, 5000/h or 100000/day`,
-			`odziv.yaml:2:61: rate: "0/s" is not a rate: write 10/s, 600/min, 5000/h or 100000/day`,
+			`odziv.yaml:2:53: rate: "many" is not a rate: write 10/s, 600/min, 5000/h, 100000/day or 30 segments/s`,
+			`odziv.yaml:2:61: rate: "0/s" is not a rate: write 10/s, 600/min, 5000/h, 100000/day or 30 segments/s`,
 		}},
 		{"name", `A b: {channel: sms, driver: sandbox}`, []string{`odziv.yaml:2:3: the sender name "A b" is part of addresses: take lower case letters, digits, - and _, at most 32`}},
 		{"concurrency", `a: {channel: sms, driver: sandbox, concurrency: lots}`, []string{`odziv.yaml:2:51: concurrency: "lots" is not a number from 1 to 10000`}},
@@ -446,5 +448,52 @@ func TestEveryDriverIsWired(t *testing.T) {
 		if err != nil || via == nil {
 			t.Errorf("driver %s: %v", name, err)
 		}
+	}
+}
+
+func TestConfigOfRetriesAndPrices(t *testing.T) {
+	t.Parallel()
+	load := func(sender string) (Config, error) {
+		var c Config
+		text := "senders:\n  a: {channel: sms, driver: sandbox, " + sender + "}\ndispatch: {look_up: 30s, uncertain_grace: 2h}\n"
+		if faults := parseConfig("odziv.yaml", []byte(text), func(string) string { return "" }, &c); len(faults) > 0 {
+			return c, faults
+		}
+		return c, nil
+	}
+	c, err := load(`rate: ["30 segments/s", "1000/day"], retry: {attempts: 3, max_age: 6h}, price: {currency: EUR, default: 0.05, "+385": 0.0375}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Senders[0]
+	want := []Rate{{N: 30, Per: time.Second, Segments: true}, {N: 1000, Per: 24 * time.Hour}}
+	if diff := cmp.Diff(want, s.Rate); diff != "" {
+		t.Error(diff)
+	}
+	if s.Retry.Tries != 3 || s.Retry.Age != 6*time.Hour || s.Price.Price("+38591", 2) != "0.075" || s.Price.Price("+48", 1) != "0.05" {
+		t.Errorf("retry %+v, price %+v", s.Retry, s.Price)
+	}
+	if c.Dispatch.LookUp != 30*time.Second || c.Dispatch.Grace != 2*time.Hour {
+		t.Errorf("dispatch %+v", c.Dispatch)
+	}
+	other := s
+	other.AuthToken = "changed"
+	if s.fingerprint() == other.fingerprint() {
+		t.Error("another token, and the same fingerprint")
+	}
+	for name, bad := range map[string]string{
+		"unknown key":  `price: {currency: EUR, hr: 0.05}`,
+		"no currency":  `price: {default: 0.05}`,
+		"no amount":    `price: {currency: EUR, default: cheap}`,
+		"no attempt":   `retry: {attempts: 0}`,
+		"short age":    `retry: {max_age: 1s}`,
+		"unknown unit": `rate: ["30 letters/s"]`,
+	} {
+		if _, err := load(bad); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if _, err := load(`rate: ["30 segments/s"]`); err != nil {
+		t.Error(err)
 	}
 }

@@ -210,7 +210,17 @@ func (r *yamlReader) top(c *Config) map[string]func(ast.Node) {
 				r.sender(c, key, value)
 			}
 		},
-		"policy":   func(n ast.Node) { r.fields(n, "policy", r.policy(&c.Policy)) },
+		"policy": func(n ast.Node) { r.policy(n, &c.Policy) },
+		"triggers": func(n ast.Node) {
+			for key, value := range r.members(n, "triggers") {
+				r.trigger(c, key, value)
+			}
+		},
+		"shops": func(n ast.Node) {
+			for key, value := range r.members(n, "shops") {
+				r.shop(c, key, value)
+			}
+		},
 		"brand":    func(n ast.Node) { r.fields(n, "brand", r.brand(&c.Brand)) },
 		"dispatch": func(n ast.Node) { r.fields(n, "dispatch", r.dispatch(&c.Dispatch)) },
 		"roles": func(n ast.Node) {
@@ -233,30 +243,6 @@ func (r *yamlReader) top(c *Config) map[string]func(ast.Node) {
 	return known
 }
 
-func (r *yamlReader) policy(p *Policy) map[string]func(ast.Node) {
-	return map[string]func(ast.Node){
-		"window": r.value("window", func(s string) (err error) {
-			p.Window, err = parseWindow(s)
-			return err
-		}),
-		"cooldown": r.value("cooldown", func(s string) (err error) {
-			if s == none {
-				p.Cooldown = 0
-				return nil
-			}
-			p.Cooldown, err = parseDuration(s)
-			return err
-		}),
-		"test": r.value("test", func(s string) error {
-			if s != "enforce" && s != "record" {
-				return fmt.Errorf("%q is unknown: write record (the rules hold no test send back) or enforce", s)
-			}
-			p.Enforce = s == "enforce"
-			return nil
-		}),
-	}
-}
-
 func (r *yamlReader) brand(b *Brand) map[string]func(ast.Node) {
 	return map[string]func(ast.Node){
 		"name":     r.value("name", keep(&b.Name)),
@@ -271,6 +257,9 @@ func (r *yamlReader) dispatch(d *Dispatch) map[string]func(ast.Node) {
 		"lease": r.duration("lease", time.Second, &d.Lease),
 		"poll":  r.duration("poll", time.Millisecond, &d.Poll),
 		"drain": r.duration("drain", 0, &d.Drain),
+
+		"look_up":         r.duration("look_up", time.Millisecond, &d.LookUp),
+		"uncertain_grace": r.duration("uncertain_grace", time.Second, &d.Grace),
 	}
 }
 

@@ -35,19 +35,19 @@ func TestE2EOrders(t *testing.T) {
 			t.Fatalf("odziv send ended with %d, want 3 (some were refused)\n%s", code, said)
 		}
 		explained(t, rejected)
-		p.await("all orders have reached a provider", 60*time.Second, func() (string, bool) {
+		p.await("all orders have reached a provider", 4*time.Minute, func() (string, bool) {
 			return fmt.Sprint(ps.count(), " messages ", counts(p.sends(false))), ps.count() >= goodOrders
 		})
 		if got := ps.count(); got != goodOrders {
 			t.Errorf("%d messages for %d orders", got, goodOrders)
 		}
-		p.await("all Twilio and Viber receipts are in", 60*time.Second, func() (string, bool) {
+		p.await("all Twilio and Viber receipts are in", 4*time.Minute, func() (string, bool) {
 			n := counts(p.sends(false))
 			return fmt.Sprint(n), n["delivered"] == ps.twilio.Count()+ps.viber.Count() && n["sent"] == ps.smtp.Count()
 		})
 		answered := answerAll(t, p, ps)
 		var responses int
-		p.await("every answer is understood", 60*time.Second, func() (string, bool) {
+		p.await("every answer is understood", 4*time.Minute, func() (string, bool) {
 			responses = p.responses()
 			return fmt.Sprint(responses, " responses of ", answered), responses == answered
 		})
@@ -170,7 +170,7 @@ func TestLaw03And04KillAndFlush(t *testing.T) {
 		}
 		for i := range 10 {
 			before := ps.count()
-			p.await("some more have gone out", 60*time.Second, func() (string, bool) {
+			p.await("some more have gone out", 4*time.Minute, func() (string, bool) {
 				return fmt.Sprint(ps.count()), ps.count() >= min(before+25, goodOrders-1)
 			})
 			p.kill()
@@ -180,7 +180,7 @@ func TestLaw03And04KillAndFlush(t *testing.T) {
 			p.start()
 		}
 		var sends []sendItem
-		p.await("every send is settled or shown as uncertain", 120*time.Second, func() (string, bool) {
+		p.await("every send is settled or shown as uncertain", 4*time.Minute, func() (string, bool) {
 			sends = p.sends(false)
 			n := counts(sends)
 			if n["accepted"]+n["scheduled"] > 0 {
@@ -238,6 +238,7 @@ func ledger(t *testing.T, sends []sendItem, ps *providers) {
 		switch {
 		case received > 1:
 			twice++
+			t.Errorf("send %s is %s, and %d messages of it went out: %+v", s.ID, s.Status, received, s.Attempts)
 		case received == 0 && open == 0:
 			lost++
 			t.Errorf("send %s is %s, %s, and no provider got it: %+v", s.ID, s.Status, s.Reason, s.Attempts)
@@ -273,7 +274,7 @@ func TestE2EShutdownUnderLoad(t *testing.T) {
 		if code, _, said := sendOrders(t.Context(), t, p.url()); code != 3 {
 			t.Fatalf("odziv send ended with %d\n%s", code, said)
 		}
-		p.await("some have gone out", 60*time.Second, func() (string, bool) { return fmt.Sprint(ps.count()), ps.count() > 50 })
+		p.await("some have gone out", 4*time.Minute, func() (string, bool) { return fmt.Sprint(ps.count()), ps.count() > 50 })
 		begin := time.Now()
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -290,7 +291,7 @@ func TestE2EShutdownUnderLoad(t *testing.T) {
 			t.Fatal("everything was out before the signal; nothing was shown")
 		}
 		p.start()
-		p.await("the rest goes out after a new start", 90*time.Second, func() (string, bool) {
+		p.await("the rest goes out after a new start", 4*time.Minute, func() (string, bool) {
 			return fmt.Sprint(ps.count(), counts(p.sends(false))), ps.count() >= goodOrders
 		})
 		sends := p.sends(true)

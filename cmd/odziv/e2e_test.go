@@ -309,9 +309,14 @@ func (ps *providers) check(t *testing.T) {
 	}
 }
 
-// engines runs fn on every database, each with a Redis of its own: embedded parts, and real ones where they are.
+// engines runs fn on every database, each with a Redis of its own: embedded parts, and real ones where they are. ODZIV_TEST_E2E names
+// the only one.
 func engines(t *testing.T, fn func(t *testing.T, env []string, redis string)) {
+	only := os.Getenv("ODZIV_TEST_E2E")
 	for _, name := range storetest.Names(t) {
+		if only != "" && name != only {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := storetest.Config(t, name)

@@ -26,7 +26,7 @@ type keysCreateCmd struct {
 	configFlags `embed:""`
 	Name        string      `help:"What the key is for." default:"made on the command line"`
 	Mode        survey.Mode `help:"live reaches people; test reaches sandbox senders only." enum:"live,test" default:"live"`
-	Scope       []string    `help:"What it may do: sends:write, sends:read, responses:read, keys:write, templates:read, templates:write, or admin for all." default:"sends:write,sends:read,responses:read"`
+	Scope       []string    `help:"What it may do: sends:write, sends:read, responses:read, keys:write, templates:read, templates:write, contacts:read, contacts:write, or admin for all." default:"sends:write,sends:read,responses:read"`
 }
 
 // Run prints nothing but the key on the standard output, so that a script can take it from there.

@@ -20,6 +20,7 @@ type commands struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version's schema."`
 	Keys    keysCmd    `cmd:"" help:"Create, list and revoke API keys."`
 	User    userCmd    `cmd:"" help:"Create the people who sign in to the console."`
+	Policy  policyCmd  `cmd:"" help:"Try another policy on the sends that were."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -31,6 +31,7 @@ func openRedis(ctx context.Context, url string) (redis.UniversalClient, func(), 
 		return nil, nil, fmt.Errorf("start redis in process: %w", err)
 	}
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 64})
+	rdb.AddHook(newIdleHook())
 	done := make(chan struct{})
 	var ticking sync.WaitGroup
 	ticking.Go(func() { // its clock stands still by itself: times to live end only when it is moved on

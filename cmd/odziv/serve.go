@@ -130,7 +130,8 @@ func (g *gateway) forget(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if err := g.store.Forget(ctx, now.Add(-24*time.Hour)); err != nil && ctx.Err() == nil {
+			err := errors.Join(g.store.Forget(ctx, now.Add(-24*time.Hour)), g.store.ForgetTriggers(ctx, now.Add(-triggersKept)))
+			if err != nil && ctx.Err() == nil {
 				g.log.WarnContext(ctx, "old records not removed, tried again", "error", err)
 			}
 		}
@@ -148,6 +149,7 @@ func (g *gateway) app(d *demo) (*fiber.App, error) {
 	})
 	if g.cfg.Role(roleWebhooks) {
 		g.webhooks(app)
+		g.shops(app)
 		if err := g.pages(app); err != nil {
 			return nil, err
 		}
@@ -192,7 +194,7 @@ func (g *gateway) api(app *fiber.App) error {
 	}
 	a, err := api.New(api.Config{
 		PublicURL: g.public, Now: time.Now, IDs: g.ids, Auth: keys, Sends: g.store, Cancel: canceller{g}, Responses: g.store, Keys: g.store,
-		Suppressions: g.store, Planner: g.plan, Preview: previewer{g}, Wake: g.work.Wake, Surveys: g.surveys,
+		Suppressions: g.store, Contacts: g.store, Eraser: g.store, Planner: g.plan, Preview: previewer{g}, Ops: g.ops(), Triggers: g.triggering(), Wake: g.work.Wake, Surveys: g.surveys,
 		Senders: g.senderList(), Locale: templates.MatchLocale, Locales: templates.Locales(),
 	})
 	if err != nil {
@@ -242,8 +244,10 @@ func (g *gateway) console(app *fiber.App, d *demo) error {
 		return err
 	}
 	people := &people{store: g.store, passwords: passwords, sessions: &auth.Sessions{Store: g.store, Now: time.Now}}
+	book := contactBook{g, api.NewFinder()}
 	deps := console.Deps{
-		Users: people, Releases: publishing{g.store, g.plan}, Drafts: g.store, Sends: workshopSends{g.store}, Renderer: g.renderer,
+		People: book, Suppressions: stopList{book},
+		Users: people, Releases: publishing{g.store, g.plan}, Drafts: g.store, Sends: workshopSends{g.store}, Ops: g.consoleOps(), Renderer: g.renderer,
 		TestSend: g.testSend, Surveys: g.surveys, PublicURL: g.public, Zone: g.zone(), Log: g.log, Now: time.Now,
 	}
 	if d != nil {

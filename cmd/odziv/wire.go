@@ -42,6 +42,7 @@ type gateway struct {
 	spare     []dispatch.Sender // sandbox senders for test sends where none is configured
 	planner   dispatch.Planner
 	plan      *planner
+	policy    survey.Policy
 	work      *dispatch.Dispatcher
 	closers   []func()
 	bootstrap string
@@ -90,20 +91,16 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (g *gateway, err er
 	if err = g.openSenders(); err != nil {
 		return g, err
 	}
-	g.planner = dispatch.Planner{Senders: g.senders, Spare: g.spare}
+	g.planner = dispatch.Planner{Senders: g.senders, Spare: g.spare, Reminders: cfg.Policy.Reminders}
 	g.plan = &planner{gateway: g}
-	zone, err := time.LoadLocation(b.Timezone)
-	if err != nil {
-		return g, fmt.Errorf("brand.timezone: %w", err)
+	if g.policy, err = cfg.Policy.survey(b.Timezone); err != nil {
+		return g, err
 	}
 	g.work, err = dispatch.New(dispatch.Config{
 		Feed: g.store, Sends: g.store, Inbox: g.store, Suppressor: g.store, Renderer: g.renderer,
 		Surveys: g.bySurvey, Brand: g.brand, Links: g.links, PublicURL: g.public, Senders: byName(slices.Concat(g.senders, g.spare)), Redis: g.redis,
-		Policy: survey.Policy{
-			Window:   survey.Window{From: int(cfg.Policy.Window.From.Minutes()), To: int(cfg.Policy.Window.To.Minutes())},
-			Cooldown: cfg.Policy.Cooldown, Zone: zone, TestToo: cfg.Policy.Enforce,
-		},
-		Lease: cfg.Dispatch.Lease, Poll: cfg.Dispatch.Poll, Drain: cfg.Dispatch.Drain, Log: log,
+		Policy: g.policy, Release: func(_ context.Context, id string) (int, error) { return g.plan.current(id) }, //nolint:contextcheck // what it looks up, it keeps for all callers
+		Lease: cfg.Dispatch.Lease, Poll: cfg.Dispatch.Poll, Drain: cfg.Dispatch.Drain, LookUp: cfg.Dispatch.LookUp, Grace: cfg.Dispatch.Grace, Log: log,
 	})
 	return g, err
 }
@@ -138,9 +135,14 @@ func (g *gateway) openSenders() error {
 		}
 		s := dispatch.Sender{
 			Name: c.Name, Channel: c.Channel, Driver: c.Driver, Via: via, Sandbox: c.Driver == driverSandbox, Concurrency: c.Concurrency,
+			Retry: c.Retry, Tariff: c.Price, Fingerprint: c.fingerprint(),
 		}
 		for _, r := range c.Rate {
-			s.Rates = append(s.Rates, dispatch.Rate{N: r.N, Per: r.Per})
+			unit := dispatch.Messages
+			if r.Segments {
+				unit = dispatch.Segments
+			}
+			s.Rates = append(s.Rates, dispatch.Rate{N: r.N, Per: r.Per, Unit: unit})
 		}
 		g.senders = append(g.senders, s)
 	}

@@ -10,6 +10,7 @@ import (
 	magic "github.com/odziv/odziv/channels/sandbox"
 	"github.com/odziv/odziv/survey"
 	"github.com/odziv/odziv/templates"
+	"github.com/odziv/odziv/web"
 	"github.com/odziv/odziv/web/respond"
 	"github.com/odziv/odziv/web/sandbox"
 )
@@ -23,9 +24,10 @@ func (g respondents) View(ctx context.Context, sendID, locale string) (respond.V
 	if err != nil {
 		return respond.View{}, err
 	}
-	sv, ok := g.bySurvey[send.Survey]
+	asked, _ := send.Asks()
+	sv, ok := g.bySurvey[asked]
 	if !ok {
-		return respond.View{}, fmt.Errorf("survey %s: %w", send.Survey, survey.ErrNotFound)
+		return respond.View{}, fmt.Errorf("survey %s: %w", asked, survey.ErrNotFound)
 	}
 	if locale == "" {
 		locale = send.Locale
@@ -35,7 +37,7 @@ func (g respondents) View(ctx context.Context, sendID, locale string) (respond.V
 		Followup: make(map[survey.Segment]string), Thanks: make(map[survey.Segment]string),
 		Closed: send.Status == survey.Cancelled || send.Status == survey.Expired,
 	}
-	zone := survey.Zone(send.Recipient, g.zone())
+	zone := g.policy.Atlas.Zone(send.Recipient, g.zone())
 	v.ExpiresAt, v.AskedAt = send.ExpiresAt.In(zone), send.CreatedAt.In(zone)
 	if len(attempts) > 0 {
 		v.AskedAt = attempts[0].At.In(zone)
@@ -69,13 +71,14 @@ func (g respondents) View(ctx context.Context, sendID, locale string) (respond.V
 // words fills in the texts of a page.
 func (g respondents) words(ctx context.Context, v *respond.View, send survey.Send, resp *survey.Response) error {
 	urls := g.links.URLs(send.ID)
+	_, version := send.Asks()
 	text := func(k survey.Kind, segment survey.Segment) (string, error) {
 		vars := templates.Vars(send, g.brand, v.Survey, urls, resp)
 		if segment != "" {
 			vars["segment"] = string(segment)
 		}
 		r, err := g.renderer.Render(ctx, templates.Request{
-			Survey: v.Survey, Version: send.SurveyVersion, Kind: k, Channel: survey.Web, Locale: v.Locale, Links: urls, Vars: vars,
+			Survey: v.Survey, Version: version, Kind: k, Channel: survey.Web, Locale: v.Locale, Links: urls, Vars: vars,
 		})
 		return r.Text, err
 	}
@@ -104,7 +107,8 @@ func (g respondents) words(ctx context.Context, v *respond.View, send survey.Sen
 func (g respondents) Answer(ctx context.Context, sendID string, answers ...respond.Answer) error {
 	now := time.Now()
 	_, err := g.store.Apply(ctx, sendID, func(s *survey.State) error {
-		sv := g.bySurvey[s.Send.Survey]
+		asked, _ := s.Send.Asks()
+		sv := g.bySurvey[asked]
 		for _, a := range answers {
 			in := survey.Answer{Question: a.Question, Value: a.Value, Text: a.Text}
 			if err := survey.AnswerPage(s, sv, in, func(p string) string { return g.ids.New(p, now) }, now); err != nil {
@@ -169,7 +173,7 @@ func (g box) SendNow(ctx context.Context, f sandbox.SendForm) (string, error) {
 		Status:      survey.Accepted, Kind: survey.Invitation, Actor: "sandbox", DueAt: now, CreatedAt: now, UpdatedAt: now,
 		ExpiresAt: now.Add(7 * 24 * time.Hour),
 	}
-	if faults := g.plan.Plan(&send, f.Channels); len(faults) > 0 { //nolint:contextcheck // what it looks up, it keeps for all callers
+	if faults := g.plan.Plan(&send, survey.Wish{Channels: f.Channels}); len(faults) > 0 { //nolint:contextcheck // what it looks up, it keeps for all callers
 		return "", survey.InvalidError(faults)
 	}
 	if _, err := g.store.Accept(ctx, []survey.Send{send}, nil); err != nil {
@@ -246,24 +250,25 @@ type planner struct {
 
 	mu       sync.Mutex
 	versions map[string]int // guarded by mu
-	until    time.Time      // guarded by mu: when versions are looked at again
+	fault    error          // guarded by mu: why they could not be looked at last
+	until    time.Time      // guarded by mu: when they are looked at again
 }
 
 // versionsTTL is how long a publication in another process may stay unnoticed.
 const versionsTTL = time.Second
 
 // Plan sets what a send needs to be accepted.
-func (p *planner) Plan(s *survey.Send, requested []survey.Channel) []survey.FieldError {
+func (p *planner) Plan(s *survey.Send, wish survey.Wish) []survey.FieldError {
 	s.Brand = p.bySurvey[s.Survey].Brand
 	version, err := p.current(s.Survey)
 	if err != nil {
-		return []survey.FieldError{{Pointer: "/survey", Code: "no_release", Detail: "the messages of this survey cannot be read: " + err.Error()}}
+		return []survey.FieldError{{Pointer: "/survey", Code: web.CodeUnavailable, Detail: "its messages cannot be read at present; send it again"}}
 	}
 	s.SurveyVersion = version
 	if s.Locale == "" {
 		s.Locale = p.bySurvey[s.Survey].DefaultLocale
 	}
-	if faults, ok := errors.AsType[survey.InvalidError](p.planner.Plan(s, requested)); ok {
+	if faults, ok := errors.AsType[survey.InvalidError](p.planner.Plan(s, wish)); ok {
 		return faults
 	}
 	return nil
@@ -276,12 +281,17 @@ func (p *planner) current(id string) (int, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		versions, err := p.store.CurrentVersions(ctx)
-		if err != nil {
-			return 0, err
+		if p.fault = err; err == nil {
+			p.versions = versions
+		} else {
+			p.log.WarnContext(ctx, "current releases not read", "error", err)
 		}
-		p.versions, p.until = versions, time.Now().Add(versionsTTL)
+		p.until = time.Now().Add(versionsTTL)
 	}
-	return p.versions[id], nil
+	if p.fault != nil && p.versions[id] == 0 {
+		return 0, p.fault
+	}
+	return p.versions[id], nil // the last known release is as good while the store is away: whether the send can be kept, Accept says
 }
 
 // forget makes a publication of this process count at once.

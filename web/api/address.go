@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/net/idna"
@@ -13,8 +14,8 @@ import (
 	"github.com/odziv/odziv/web"
 )
 
-// email brings an address into the form in which it is kept: an addr-spec with its domain in lower case ASCII. A
-// refusal says why.
+// email brings an address into the form in which it is kept (survey.Canonical): an addr-spec in lower case ASCII. A refusal
+// says why.
 //
 // Source: RFC 5321, section 4.1.2, with limits of section 4.5.3.1; RFC 5891 for the domain.
 func email(s string) (address, refusal string) {
@@ -47,7 +48,8 @@ func email(s string) (address, refusal string) {
 	if why := domainFault(domain); why != "" {
 		return "", why
 	}
-	if len(local)+1+len(domain) == len(s) && s[len(local)+1:] == domain {
+	local = lower(local)
+	if len(local)+1+len(domain) == len(s) && s[:len(local)] == local && s[len(local)+1:] == domain {
 		return s, ""
 	}
 	return local + "@" + domain, ""
@@ -119,6 +121,18 @@ func domainFault(s string) string {
 	}
 	if labels < 2 || digits || s[len(s)-1] == '.' || len(s) > 253 {
 		return "has a domain that is none of the internet, such as example.hr"
+	}
+	return ""
+}
+
+// viberFault says why a word cannot be the id of a Viber user, "" when it may be one. Viber calls ids opaque: they look like
+// base64, and nothing more is promised.
+func viberFault(id string) string {
+	switch {
+	case len(id) > maxViber:
+		return fmt.Sprintf("has %d bytes; at most %d are allowed", len(id), maxViber)
+	case strings.ContainsFunc(id, func(c rune) bool { return !unicode.IsGraphic(c) || unicode.IsSpace(c) }):
+		return "holds a space or a character that is not seen; the id of a Viber user is like 01234567890A="
 	}
 	return ""
 }

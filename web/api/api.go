@@ -65,13 +65,19 @@ type KeyStore interface {
 // such suppression.
 type SuppressionStore interface {
 	Suppressions(ctx context.Context, mode survey.Mode, cursor string, limit int) (items []survey.Suppression, next string, err error)
-	Suppress(ctx context.Context, s survey.Suppression) error
-	Lift(ctx context.Context, mode survey.Mode, channel survey.Channel, address string) error
+	SuppressAll(ctx context.Context, all []survey.Suppression) error
+	Lift(ctx context.Context, l survey.Lift) error
 }
 
-// A Previewer tells what would become of a send, and stores nothing.
+// A Previewer tells what would become of a send, and stores nothing. What it cannot read is survey.ErrUnavailable.
 type Previewer interface {
 	Preview(ctx context.Context, s survey.Send) (map[string]any, error)
+}
+
+// Triggers hold transaction events against the trigger rules. Decide gives for each event what its rules say, with
+// planned sends, and takes the places of daily caps; with dry it takes none. What it cannot read or plan is survey.ErrUnavailable.
+type Triggers interface {
+	Decide(ctx context.Context, events []survey.TransactionEvent, dry bool) ([][]survey.Firing, error)
 }
 
 // A Sender is a configured channel identity, as callers may know it.
@@ -84,7 +90,7 @@ type Sender struct {
 // sandboxDriver is the one driver that a test key can reach.
 const sandboxDriver = "sandbox"
 
-// Config is what New needs. Preview and Wake may be nil.
+// Config is what New needs. Preview, Wake and Triggers may be nil.
 type Config struct {
 	PublicURL    string // without a slash at the end
 	Now          func() time.Time
@@ -95,8 +101,12 @@ type Config struct {
 	Responses    ResponseStore
 	Keys         KeyStore
 	Suppressions SuppressionStore
+	Contacts     ContactStore
+	Eraser       Eraser
 	Planner      Planner
 	Preview      Previewer
+	Ops          Ops
+	Triggers     Triggers                    // nil: there are no rules
 	Wake         func()                      // called after sends were accepted; must not wait
 	Surveys      []survey.Survey             // at least one
 	Senders      []Sender                    //
@@ -108,6 +118,7 @@ type Config struct {
 type API struct {
 	cfg     Config
 	sends   *sendDecoder
+	brands  []string // of the surveys, sorted
 	readers readers
 	flights flights
 	batches chan struct{} // one place for each batch that is read at the same time
@@ -132,8 +143,13 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("api: clock, ids and keys are needed")
 	case cfg.Sends == nil || cfg.Cancel == nil || cfg.Responses == nil || cfg.Keys == nil || cfg.Suppressions == nil:
 		return nil, errors.New("api: a store is missing")
+	case cfg.Contacts == nil || cfg.Eraser == nil:
+		return nil, errors.New("api: the store of contacts is missing")
 	case cfg.Planner == nil || cfg.Locale == nil || len(cfg.Surveys) == 0:
 		return nil, errors.New("api: planner, locales and surveys are needed")
+	}
+	if err := cfg.Ops.check(); err != nil {
+		return nil, err
 	}
 	if cfg.Wake == nil {
 		cfg.Wake = func() {}
@@ -146,8 +162,11 @@ func New(cfg Config) (*API, error) {
 	for _, s := range cfg.Surveys {
 		a.sends.surveys[s.ID] = s
 		a.sends.names = append(a.sends.names, s.ID)
+		a.brands = append(a.brands, s.Brand)
 	}
 	slices.Sort(a.sends.names)
+	slices.Sort(a.brands)
+	a.brands = slices.Compact(a.brands)
 	a.routes = []route{
 		{fiber.MethodPost, "/v1/sends", auth.SendsWrite, a.createSend},
 		{fiber.MethodPost, "/v1/sends/batch", auth.SendsWrite, a.createBatch},
@@ -155,17 +174,25 @@ func New(cfg Config) (*API, error) {
 		{fiber.MethodGet, "/v1/sends/{id}", auth.SendsRead, a.showSend},
 		{fiber.MethodGet, "/v1/sends/{id}/events", auth.SendsRead, a.listEvents},
 		{fiber.MethodPost, "/v1/sends/{id}/cancel", auth.SendsWrite, a.cancelSend},
+		{fiber.MethodPost, "/v1/events", auth.SendsWrite, a.createEvents},
 		{fiber.MethodGet, "/v1/responses", auth.ResponsesRead, a.listResponses},
 		{fiber.MethodGet, "/v1/responses/{id}", auth.ResponsesRead, a.showResponse},
 		{fiber.MethodGet, "/v1/surveys", auth.SendsRead, a.listSurveys},
-		{fiber.MethodGet, "/v1/senders", auth.SendsRead, a.listSenders},
 		{fiber.MethodGet, "/v1/keys", auth.KeysWrite, a.listKeys},
 		{fiber.MethodPost, "/v1/keys", auth.KeysWrite, a.createKey},
 		{fiber.MethodPost, "/v1/keys/{id}/revoke", auth.KeysWrite, a.revokeKey},
 		{fiber.MethodGet, "/v1/suppressions", auth.SendsRead, a.listSuppressions},
 		{fiber.MethodPost, "/v1/suppressions", auth.SendsWrite, a.addSuppression},
+		{fiber.MethodPost, "/v1/suppressions/batch", auth.SendsWrite, a.addSuppressions},
+		{fiber.MethodGet, "/v1/contacts", auth.ContactsRead, a.listContacts},
+		{fiber.MethodGet, "/v1/contacts/{id}", auth.ContactsRead, a.showContact},
+		{fiber.MethodGet, "/v1/contacts/{id}/export", auth.ContactsRead, a.exportContact},
+		{fiber.MethodPost, "/v1/contacts/{id}/merge", auth.ContactsWrite, a.mergeContact},
+		{fiber.MethodPost, "/v1/contacts/{id}/consents", auth.ContactsWrite, a.recordConsent},
+		{fiber.MethodPost, "/v1/contacts/{id}/erase", auth.ContactsWrite, a.eraseContact},
 		{fiber.MethodPost, "/v1/suppressions/lift", auth.SendsWrite, a.liftSuppression},
 	}
+	a.routes = append(a.routes, a.opsRoutes()...)
 	a.docs = web.NewDocs(openapi, cfg.PublicURL)
 	return a, nil
 }
@@ -225,7 +252,7 @@ func queryOf(c *fiber.Ctx, known ...string) (query, error) {
 			return
 		}
 		detail := fmt.Sprintf("the query has an unknown parameter %q", clip(string(name)))
-		if near := nearest(string(name), known); near != "" {
+		if near := survey.Nearest(string(name), known); near != "" {
 			detail += fmt.Sprintf("; did you mean %q?", near)
 		} else if len(known) > 0 {
 			detail += "; known here are " + strings.Join(known, ", ")
@@ -233,6 +260,18 @@ func queryOf(c *fiber.Ctx, known ...string) (query, error) {
 		err = web.NewProblem(web.CodeBadRequest, detail)
 	})
 	return query{c}, err
+}
+
+// dryRun tells whether the call is only to say what it would do.
+func (q query) dryRun() (bool, error) {
+	switch dry := q.c.Query("dry_run"); dry {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	default:
+		return false, web.NewProblem(web.CodeBadRequest, fmt.Sprintf("dry_run is %q; it has to be true or false", clip(dry)))
+	}
 }
 
 // Bounds of a page of a list.

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,6 +57,9 @@ func TestBadInput(t *testing.T) {
 		{"survey null", `{"survey":null,"recipient":{` + toAna + `}}`, nil, 422, "missing_member", "/survey missing_member", "say which survey"},
 		{"unknown survey", `{"survey":"nps-after-purchas","recipient":{` + toAna + `}}`, nil, 422, "unknown_survey", "/survey unknown_survey", `did you mean "nps-after-purchase"?`},
 		{"unknown survey like none", `{"survey":"zzz","recipient":{` + toAna + `}}`, nil, 422, "unknown_survey", "/survey unknown_survey", "there are ces-after-return"},
+		{"viber id with a space", with(`"viber_id":"01234567 890A="`, ""), nil, 422, "invalid_value", "/recipient/viber_id invalid_value", "01234567890A="},
+		{"viber id with a mark that is not seen", with(`"viber_id":"01234567890A=\u200b"`, ""), nil, 422, "invalid_value", "/recipient/viber_id invalid_value", "not seen"},
+		{"viber id of 129 bytes", with(`"viber_id":"`+strings.Repeat("A", 129)+`"`, ""), nil, 422, "too_long", "/recipient/viber_id too_long", "128"},
 		{"recipient missing", `{"survey":"nps-after-purchase"}`, nil, 422, "no_address", "/recipient no_address", "send email, phone or viber_id"},
 		{"recipient of another type", `{"survey":"nps-after-purchase","recipient":"ana"}`, nil, 422, "wrong_type", "/recipient wrong_type", "is a string; it has to be an object"},
 		{"no address", with(`"external_id":"c-1"`, ""), nil, 422, "no_address", "/recipient no_address", "send email"},
@@ -235,7 +239,7 @@ func TestKeysAndModes(t *testing.T) {
 	if got := r.call(t, "GET", "/v1/sends", ""); got.body != `{"items":[]}` {
 		t.Errorf("a live key lists %s", got.body)
 	}
-	if got := r.call(t, "GET", "/v1/senders", "", as(test)...); got.body != `{"items":[{"name":"phone","channel":"sms","driver":"sandbox"}]}` {
+	if got := r.call(t, "GET", "/v1/senders", "", as(test)...); got.body != `{"items":[{"name":"phone","channel":"sms","driver":"sandbox","state":"ok","factor":1,"pending":0,"pending_more":false}]}` {
 		t.Errorf("a test key reaches %s", got.body)
 	}
 
@@ -265,6 +269,49 @@ func TestKeysAndModes(t *testing.T) {
 	}
 	if strings.Contains(r.log.String(), key.Secret) {
 		t.Error("a key was logged")
+	}
+}
+
+// awayPlanner cannot read what it needs, and awayPreview neither.
+type awayPlanner struct{}
+
+func (awayPlanner) Plan(*survey.Send, survey.Wish) []survey.FieldError {
+	return []survey.FieldError{{Pointer: "/survey", Code: web.CodeUnavailable, Detail: "the store is away"}}
+}
+
+type awayPreview struct{}
+
+func (awayPreview) Preview(context.Context, survey.Send) (map[string]any, error) {
+	return nil, fmt.Errorf("facts: %w: dial secret", survey.ErrUnavailable)
+}
+
+// What cannot be planned or played for a fault of ours is not refused: it may be sent again as it is.
+func TestPlanUnavailable(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, path, body string
+		headers          []string
+		change           func(*Config)
+	}{
+		{"send", "/v1/sends", least, nil, func(c *Config) { c.Planner = awayPlanner{} }},
+		{"send by a key", "/v1/sends", least, []string{"Idempotency-Key", "k"}, func(c *Config) { c.Planner = awayPlanner{} }},
+		{"batch", "/v1/sends/batch", least + "\n" + least, []string{"Content-Type", mediaNDJSON}, func(c *Config) { c.Planner = awayPlanner{} }},
+		{"dry run, not planned", "/v1/sends?dry_run=true", least, nil, func(c *Config) { c.Planner, c.Preview = awayPlanner{}, preview{} }},
+		{"dry run, not played", "/v1/sends?dry_run=true", least, nil, func(c *Config) { c.Preview = awayPreview{} }},
+		{"dry run of an event", "/v1/events?dry_run=true", leastEvent, nil, func(c *Config) { c.Triggers, c.Preview = rules{new(bool)}, awayPreview{} }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, tt.change)
+			got := r.call(t, "POST", tt.path, tt.body, tt.headers...)
+			if p := got.problem(t); got.status != 503 || p.Code != web.CodeUnavailable || got.header.Get("Retry-After") == "" || strings.Contains(got.body, "secret") {
+				t.Errorf("got %d, Retry-After %q: %s", got.status, got.header.Get("Retry-After"), got.body)
+			}
+			if len(r.sends) != 0 || !strings.Contains(r.log.String(), "unavailable") {
+				t.Errorf("stored %d, logged %s", len(r.sends), r.log)
+			}
+		})
 	}
 }
 

@@ -69,29 +69,19 @@ func (a *API) acceptBatch(ctx context.Context, c *fiber.Ctx, kind, src string, i
 	a.decodeAll(entries, key.Mode, key.ID, now)
 	sends := make([]survey.Send, 0, len(entries))
 	for i := range entries {
-		if e := &entries[i]; e.errs == nil {
+		e := &entries[i]
+		if err := unplanned(e.errs); err != nil {
+			return 0, nil, err
+		}
+		if e.errs == nil {
 			e.send.ID = a.cfg.IDs.New(survey.SendPrefix, now)
 			sends = append(sends, e.send)
 		}
 	}
 	id := web.RequestID(c) // the store composes the answer, maybe after the request is over
-	compose := func(done []Accepted) (int, []byte) {
+	return a.accept(ctx, sends, idem, func(done []Accepted) (int, []byte) {
 		return http.StatusAccepted, a.results(entries, word, done, id)
-	}
-	if len(sends) == 0 {
-		status, body := compose(nil)
-		return status, body, nil
-	}
-	if idem != nil {
-		idem.Compose = compose
-	}
-	done, err := a.cfg.Sends.Accept(ctx, sends, idem)
-	if err != nil {
-		return 0, nil, fmt.Errorf("accept batch: %w", err)
-	}
-	a.cfg.Wake()
-	status, body := compose(done)
-	return status, body, nil
+	})
 }
 
 // decodeAll reads the entries on all cores. A panic in one of them is the caller's.
@@ -116,6 +106,7 @@ func (a *API) decodeAll(entries []entry, mode survey.Mode, actor string, now tim
 				e := &part[i]
 				if e.errs == nil {
 					e.send, e.errs, _ = a.sends.decode(e.src, mode, actor, now)
+					e.send.Priority = survey.Batch
 				}
 			}
 		})

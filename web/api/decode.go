@@ -31,10 +31,10 @@ const (
 )
 
 // A Planner decides over which senders a send goes. Plan sets Plan, Lane, Brand and SurveyVersion, and may move
-// DueAt, which is when the caller wants it. requested are the channels in the caller's order, nil when any will do.
+// DueAt, which is when the caller wants it. wish is how the caller wants it to go.
 // A fault (such as no_sender at /channels) refuses the send. It is called for many sends at once.
 type Planner interface {
-	Plan(s *survey.Send, requested []survey.Channel) []survey.FieldError
+	Plan(s *survey.Send, wish survey.Wish) []survey.FieldError
 }
 
 // A sendDecoder makes sends of bodies. Safe for concurrent use.
@@ -51,11 +51,11 @@ type sendDecoder struct {
 
 // A draft is what a body says before it is looked at as a whole.
 type draft struct {
-	send     survey.Send
-	channels []survey.Channel
-	delay    time.Duration
-	delayed  bool
-	sendAt   time.Time
+	send    survey.Send
+	wish    survey.Wish
+	delay   time.Duration
+	delayed bool
+	sendAt  time.Time
 }
 
 // decode reads one send. unreadable says that the body is no JSON at all, else errs are all its faults.
@@ -91,7 +91,11 @@ func (d *sendDecoder) body(r *reader, b *draft) bool {
 		case "transaction":
 			transaction(r, &b.send.Transaction)
 		case "channels":
-			b.channels = channelList(r)
+			b.wish.Channels = channelList(r)
+		case "plan":
+			b.wish.Steps = planSteps(r)
+		case "reminders":
+			b.wish.Reminders = reminders(r)
 		case "delay":
 			b.delay, b.delayed = r.duration(maxDelay)
 		case "send_at":
@@ -103,7 +107,7 @@ func (d *sendDecoder) body(r *reader, b *draft) bool {
 		case "metadata":
 			b.send.Metadata = metadata(r)
 		default:
-			r.unknown(name, "survey", "recipient", "transaction", "channels", "delay", "send_at", "expires_at", "consent", "metadata")
+			r.unknown(name, "survey", "recipient", "transaction", "channels", "plan", "reminders", "delay", "send_at", "expires_at", "consent", "metadata")
 		}
 	}
 	return true
@@ -115,7 +119,7 @@ func (d *sendDecoder) survey(r *reader, id string) {
 	}
 	if _, ok := d.surveys[id]; !ok {
 		detail := "there is no survey " + strconv.Quote(clip(id))
-		if near := nearest(id, d.names); near != "" {
+		if near := survey.Nearest(id, d.names); near != "" {
 			detail += "; did you mean " + strconv.Quote(near) + "?"
 		} else {
 			detail += "; there are " + strings.Join(d.names, ", ")
@@ -140,7 +144,7 @@ func (d *sendDecoder) recipient(r *reader, b *draft) {
 		case "phone":
 			to.Phone = d.readPhone(r)
 		case "viber_id":
-			to.ViberID = r.text(maxViber)
+			to.ViberID = readViber(r)
 		case "locale":
 			to.Locale = d.readLocale(r)
 		case "timezone":
@@ -161,6 +165,14 @@ func readEmail(r *reader) string {
 		r.wrong(web.CodeInvalidEmail, refusal)
 	}
 	return address
+}
+
+func readViber(r *reader) string {
+	id := r.text(maxViber)
+	if refusal := viberFault(id); refusal != "" {
+		r.wrong(web.CodeInvalidValue, refusal)
+	}
+	return id
 }
 
 func (d *sendDecoder) readPhone(r *reader) string {
@@ -335,7 +347,7 @@ func (d *sendDecoder) complete(r *reader, b *draft, now time.Time) {
 	s.Kind = survey.Invitation
 	s.Brand = d.surveys[s.Survey].Brand
 	s.CreatedAt, s.UpdatedAt = now, now
-	for _, e := range d.planner.Plan(s, b.channels) {
+	for _, e := range d.planner.Plan(s, b.wish) {
 		r.wrongAt(e.Pointer, e.Code, e.Detail)
 	}
 	s.Status = survey.Accepted
@@ -352,6 +364,12 @@ func blamed(r *reader, pointer string) bool {
 
 func (d *sendDecoder) reachable(r *reader, b *draft) {
 	to := b.send.Recipient
+	if b.wish.Steps != nil {
+		if b.wish.Channels != nil {
+			r.wrongAt("/channels", web.CodeInvalidPlan, "channels and plan are both given; send one of them")
+		}
+		return // who plans says which step reaches nobody
+	}
 	if slices.ContainsFunc(r.errs, func(e survey.FieldError) bool { return strings.HasPrefix(e.Pointer, "/channels/") }) {
 		return
 	}
@@ -360,7 +378,7 @@ func (d *sendDecoder) reachable(r *reader, b *draft) {
 			return // which address is meant is not known
 		}
 	}
-	wanted := b.channels
+	wanted := b.wish.Channels
 	if wanted == nil {
 		wanted = survey.SendChannels()
 	}
@@ -370,7 +388,7 @@ func (d *sendDecoder) reachable(r *reader, b *draft) {
 		}
 	}
 	detail := "has no address; send email, phone or viber_id"
-	if b.channels != nil {
+	if b.wish.Channels != nil {
 		words := make([]string, len(wanted))
 		for i, ch := range wanted {
 			words[i] = string(ch)

@@ -42,6 +42,7 @@ type fake struct {
 	responses    []survey.Response
 	keys         []auth.Key
 	suppressions []survey.Suppression
+	lifts        []survey.Lift
 	wakes        int
 	fail         error         // what Accept gives
 	enter, leave chan struct{} // when set, Accept says that it is in, and waits
@@ -204,19 +205,20 @@ func (f *fake) Suppressions(_ context.Context, mode survey.Mode, _ string, _ int
 	return found, "", nil
 }
 
-func (f *fake) Suppress(_ context.Context, s survey.Suppression) error {
-	f.suppressions = append(f.suppressions, s)
+func (f *fake) SuppressAll(_ context.Context, all []survey.Suppression) error {
+	f.suppressions = append(f.suppressions, all...)
 	return nil
 }
 
-func (f *fake) Lift(_ context.Context, mode survey.Mode, ch survey.Channel, address string) error {
+func (f *fake) Lift(_ context.Context, l survey.Lift) error {
 	before := len(f.suppressions)
 	f.suppressions = slices.DeleteFunc(f.suppressions, func(s survey.Suppression) bool {
-		return s.Mode == mode && s.Channel == ch && s.Address == address
+		return s.Mode == l.Mode && s.Channel == l.Channel && s.Address == l.Address && (l.Scope == "" || s.Scope == l.Scope && s.Subject == l.Subject)
 	})
 	if len(f.suppressions) == before {
 		return survey.ErrNotFound
 	}
+	f.lifts = append(f.lifts, l)
 	return nil
 }
 
@@ -234,7 +236,12 @@ func (nowhere) Accept(_ context.Context, sends []survey.Send, _ *Idempotency) ([
 // planner sends over the first channel that has an address.
 type planner struct{}
 
-func (planner) Plan(s *survey.Send, requested []survey.Channel) []survey.FieldError {
+func (planner) Plan(s *survey.Send, wish survey.Wish) []survey.FieldError {
+	if wish.Steps != nil {
+		s.Plan, s.Lane, s.SurveyVersion = wish.Steps, "sms", 1
+		return nil
+	}
+	requested := wish.Channels
 	if requested == nil {
 		requested = survey.SendChannels()
 	}
@@ -261,14 +268,15 @@ func knownLocale(s string) (string, bool) {
 // A rig is the API on a fake store.
 type rig struct {
 	*fake
-	app *fiber.App
-	api *API
-	log *bytes.Buffer
+	people *fakePeople
+	app    *fiber.App
+	api    *API
+	log    *bytes.Buffer
 }
 
 func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{fake: newFake(), log: new(bytes.Buffer)}
+	r := &rig{fake: newFake(), people: newFakePeople(), log: new(bytes.Buffer)}
 	now := func() time.Time { return noon }
 	keys, err := auth.NewKeys(r.fake, liveKey, now)
 	if err != nil {
@@ -276,9 +284,10 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	}
 	cfg := Config{
 		PublicURL: publicURL, Now: now, IDs: new(survey.IDSource), Auth: keys,
-		Sends: r.fake, Cancel: r.fake, Responses: r.fake, Keys: r.fake, Suppressions: r.fake,
+		Sends: r.fake, Cancel: r.fake, Responses: r.fake, Keys: r.fake, Suppressions: r.fake, Contacts: r.people, Eraser: r.people,
 		Planner: planner{}, Surveys: survey.Builtin(), Locale: knownLocale, Locales: locales(),
 		Senders: []Sender{{"sms", survey.SMS, "twilio"}, {"phone", survey.SMS, "sandbox"}},
+		Ops:     new(opsFake).ops(),
 		Wake:    func() { r.mu.Lock(); defer r.mu.Unlock(); r.wakes++ },
 	}
 	for _, f := range change {

@@ -53,6 +53,9 @@ func TestOpenAPICalls(t *testing.T) {
 	}
 	var described, registered []string
 	for path, methods := range d.Paths {
+		if strings.HasPrefix(path, "/v1/triggers/") {
+			continue // of the webhooks; a signature stands for the key
+		}
 		for method, op := range methods {
 			described = append(described, strings.ToUpper(method)+" "+path+" "+op.Scope)
 			if op.OperationID == "" || len(op.Responses) < 2 {
@@ -86,8 +89,8 @@ func TestOpenAPIExamples(t *testing.T) {
 						}
 					}
 					r := newRig(t)
-					r.suppressions = []survey.Suppression{{Mode: survey.Live, Channel: survey.Email, Address: "ana@example.hr"}}
-					got := r.call(t, strings.ToUpper(method), path, body, "Content-Type", media)
+					r.suppressions = []survey.Suppression{{Mode: survey.Live, Channel: survey.Email, Address: "ana@example.hr", Scope: survey.ScopeChannel}}
+					got := r.call(t, strings.ToUpper(method), strings.Replace(path, "{id}", exampleContact, 1), body, "Content-Type", media)
 					if got.status >= 300 || strings.Contains(got.body, `"status":422`) {
 						t.Errorf("%s %s, example %s: %d %s", method, path, name, got.status, got.body)
 					}
@@ -107,7 +110,11 @@ func TestOpenAPIShapes(t *testing.T) {
 	d, got := newDocument(t)
 	for name, v := range map[string]any{
 		"Send": viewSend(survey.Send{Lane: "x", Consent: &survey.Consent{}, Metadata: []byte("{}")}), "Attempt": attemptView{},
-		"Response": viewResponse(survey.Response{}), "Survey": survey.Survey{}, "Sender": Sender{},
+		"Response": viewResponse(survey.Response{}), "Survey": survey.Survey{},
+		"Sender":     viewSender(Sender{}, survey.LaneState{Reason: "x", Code: "1", Since: noon, Until: noon, OldestDue: noon}),
+		"DeadLetter": letterView{Transaction: "x"}, "DeadLetterCount": letterCountView{}, "Replayed": replayView{Refused: []string{"x"}, Cursor: "x"},
+		"Contact": viewContact(survey.Contact{ErasedAt: noon}), "Person": viewPerson(survey.Person{}), "ConsentRecord": consentView{Channel: "sms", SendID: "x"},
+		"Erasure": erasureView{}, "Suppression": survey.Suppression{Subject: "x", SendID: "x"},
 	} {
 		var members map[string]any
 		if err := json.Unmarshal(mustJSON(v), &members); err != nil {

@@ -228,7 +228,7 @@ func (r *reader) unknown(name string, known ...string) {
 		return
 	}
 	detail := "unknown member " + strconv.Quote(clip(name))
-	if near := nearest(name, known); near != "" {
+	if near := survey.Nearest(name, known); near != "" {
 		detail += "; did you mean " + strconv.Quote(near) + "?"
 		r.meant = append(r.meant, here[:strings.LastIndexByte(here, '/')+1]+near)
 	} else {
@@ -372,47 +372,6 @@ func clip(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
-// nearest gives the word that s was probably meant to be, "" when none is near.
-func nearest(s string, words []string) string {
-	best, least := "", max(1, min(3, len(s)/3))+1
-	if len(s) > 64 {
-		return ""
-	}
-	for _, w := range words {
-		if d := distance(strings.ToLower(s), w, least); d < least {
-			best, least = w, d
-		}
-	}
-	return best
-}
-
-// distance is the number of single characters to insert, delete, change or swap with their neighbour between a and b
-// (optimal string alignment); counting ends at most.
-func distance(a, b string, most int) int {
-	if len(a)-len(b) >= most || len(b)-len(a) >= most {
-		return most
-	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }
 
 // finish reads that nothing follows, and gives every fault as an error.

@@ -61,17 +61,3 @@ func (a *API) listSurveys(c *fiber.Ctx) error {
 	}
 	return sendList(c, a.cfg.Surveys, "")
 }
-
-// listSenders is GET /v1/senders: those that the key can reach.
-func (a *API) listSenders(c *fiber.Ctx) error {
-	if _, err := queryOf(c); err != nil {
-		return err
-	}
-	var reach []Sender
-	for _, s := range a.cfg.Senders {
-		if web.Key(c).Mode == survey.Live || s.Driver == sandboxDriver {
-			reach = append(reach, s)
-		}
-	}
-	return sendList(c, reach, "")
-}

@@ -25,12 +25,11 @@ func (a *API) createSend(c *fiber.Ctx) error {
 		return err
 	}
 	body := c.Request().Body() // neither inflated nor copied
-	switch dry := q.c.Query("dry_run"); dry {
-	case "true":
+	switch dry, err := q.dryRun(); {
+	case err != nil:
+		return err
+	case dry:
 		return a.previewSend(c, string(body))
-	case "", "false":
-	default:
-		return web.NewProblem(web.CodeBadRequest, fmt.Sprintf("dry_run is %q; it has to be true or false", clip(dry)))
 	}
 	return a.once(c, body, func(ctx context.Context, idem *Idempotency) (int, []byte, error) {
 		s, err := a.read(c, string(body))
@@ -38,25 +37,37 @@ func (a *API) createSend(c *fiber.Ctx) error {
 			return 0, nil, err
 		}
 		s.ID = a.cfg.IDs.New(survey.SendPrefix, s.CreatedAt)
+		return a.accept(ctx, []survey.Send{s}, idem, func(done []Accepted) (int, []byte) {
+			return http.StatusAccepted, appendAccepted(make([]byte, 0, 256), done[0])
+		})
+	})
+}
+
+// accept keeps sends, with the answer to them when idem asks for it. Without sends there is nothing to keep.
+func (a *API) accept(ctx context.Context, sends []survey.Send, idem *Idempotency, compose func([]Accepted) (int, []byte)) (int, []byte, error) {
+	var done []Accepted
+	if len(sends) > 0 {
 		if idem != nil {
-			idem.Compose = func(done []Accepted) (int, []byte) {
-				return http.StatusAccepted, appendAccepted(nil, done[0])
-			}
+			idem.Compose = compose
 		}
-		done, err := a.cfg.Sends.Accept(ctx, []survey.Send{s}, idem)
-		if err != nil {
-			return 0, nil, fmt.Errorf("accept send: %w", err)
+		var err error
+		if done, err = a.cfg.Sends.Accept(ctx, sends, idem); err != nil {
+			return 0, nil, fmt.Errorf("accept sends: %w", err)
 		}
 		a.cfg.Wake()
-		return http.StatusAccepted, appendAccepted(make([]byte, 0, 256), done[0]), nil
-	})
+	}
+	status, body := compose(done)
+	return status, body, nil
 }
 
 // read makes a send of a body. Its strings are parts of src.
 func (a *API) read(c *fiber.Ctx, src string) (survey.Send, error) {
 	key := web.Key(c)
 	s, errs, _ := a.sends.decode(src, key.Mode, key.ID, a.now())
-	if errs != nil {
+	switch err := unplanned(errs); {
+	case err != nil:
+		return survey.Send{}, err
+	case errs != nil:
 		return survey.Send{}, errs
 	}
 	return s, nil

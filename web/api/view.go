@@ -66,10 +66,12 @@ type sendView struct {
 }
 
 type stepView struct {
-	Channel survey.Channel       `json:"channel"`
-	Sender  string               `json:"sender"`
+	Kind    survey.Kind          `json:"kind,omitempty"`    // reminder; "" = invitation
+	Channel survey.Channel       `json:"channel,omitempty"` // "" of a reminder: where the person was reached
+	Sender  string               `json:"sender,omitempty"`
 	Success survey.AttemptStatus `json:"success_status"`
 	Wait    int64                `json:"wait_seconds"`
+	After   int64                `json:"after_seconds,omitempty"` // of a reminder
 }
 
 func viewSend(s survey.Send) sendView {
@@ -80,7 +82,7 @@ func viewSend(s survey.Send) sendView {
 		ExpiresAt: s.ExpiresAt.UTC(), CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
 	for i, p := range s.Plan {
-		v.Plan[i] = stepView{p.Channel, p.Sender, p.Success, int64(p.Wait / time.Second)}
+		v.Plan[i] = stepView{p.Kind, p.Channel, p.Sender, p.Success, int64(p.Wait / time.Second), int64(p.After / time.Second)}
 	}
 	if s.Lane != "" {
 		due := s.DueAt.UTC()

@@ -35,6 +35,9 @@ func New(deps Deps) (*Console, error) {
 	if deps.Zone == nil {
 		deps.Zone = time.UTC
 	}
+	if err := deps.Ops.check(); err != nil {
+		return nil, err
+	}
 	files, err := loadAssets()
 	if err != nil {
 		return nil, err
@@ -79,6 +82,15 @@ func (c *Console) Register(app fiber.Router) {
 	in.Post("/versions/:survey/:version/rollback", c.rollBack)
 	in.Get("/sends", c.sends)
 	in.Get("/sends/:id", c.send)
+	c.registerOps(in)
+	in.Get("/contacts", c.contacts)
+	in.Get("/contacts/:id", c.contact)
+	in.Get("/contacts/:id/export", c.exportContact)
+	in.Post("/contacts/:id/merge", c.mergeContact)
+	in.Post("/contacts/:id/erase", c.eraseContact)
+	in.Get("/suppressions", c.suppressions)
+	in.Post("/suppressions", c.addSuppression)
+	in.Post("/suppressions/lift", c.liftSuppression)
 	in.Use(func(*fiber.Ctx) error { return survey.ErrNotFound })
 }
 

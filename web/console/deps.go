@@ -15,6 +15,10 @@ type Deps struct {
 	Releases Releases
 	Drafts   Drafts
 	Sends    Sends
+	Ops      Ops
+	People   People
+	// Suppressions are shown and changed.
+	Suppressions Suppressions
 	// Renderer is the one that makes the messages that are sent: what is seen here is what is sent.
 	Renderer *templates.Renderer
 	// TestSend puts a text on a sandbox phone or inbox and answers where it can be seen. A wrong address is a

@@ -34,6 +34,7 @@ type fake struct {
 	drafts   map[string][]survey.Text
 	tests    []testSend
 	sends    []survey.Send
+	ops      opsFake
 	now      time.Time
 	race     func() // runs once at the beginning of Publish
 }
@@ -65,7 +66,7 @@ func newConsole(t testing.TB, change ...func(*console.Deps)) (*fiber.App, *fake)
 	t.Helper()
 	f, renderer := newFake(t)
 	deps := console.Deps{
-		Users: f, Releases: f, Drafts: f, Sends: f, Renderer: renderer, TestSend: f.TestSend,
+		Users: f, Releases: f, Drafts: f, Sends: f, Ops: f.ops.ops(), People: newFakePeople(f.now), Suppressions: &fakeStops{now: f.now}, Renderer: renderer, TestSend: f.TestSend,
 		Surveys: survey.Builtin(), PublicURL: "http://127.0.0.1:8080", Log: slog.New(slog.DiscardHandler), Now: f.Now,
 	}
 	for _, c := range change {

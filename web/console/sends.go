@@ -243,7 +243,7 @@ func attemptRowOf(a survey.Attempt) attemptRow {
 		row.Mark = "warn"
 	case survey.AttemptDelivered, survey.AttemptRead, survey.AttemptSent, survey.AttemptAccepted:
 		row.Mark = "good"
-	case survey.AttemptClaimed:
+	case survey.AttemptClaimed, survey.AttemptAnswered:
 		row.Mark = "accent"
 	}
 	row.Facts = []fact{

@@ -33,6 +33,7 @@ type page struct {
 	Initial string
 	Toast   string
 	Script  bool // the editor's
+	Alarms  []alarm
 }
 
 func (c *Console) pageOf(f *fiber.Ctx, title, section string) page {
@@ -40,6 +41,7 @@ func (c *Console) pageOf(f *fiber.Ctx, title, section string) page {
 	nonce, _ := f.Locals(localNonce).(string)
 	return page{
 		Title: title, Section: section, Nonce: nonce, Brand: c.brandOf(survey.Survey{}), CSRF: s.CSRF, User: s.Name, Initial: initials(s.Name),
+		Alarms: c.alarms(f),
 	}
 }
 
@@ -62,11 +64,21 @@ func loadViews(files assets, zone *time.Location) (views, error) {
 		"braces":  func(name string) string { return "{{ " + name + " }}" },
 		"add":     func(a, b int) int { return a + b },
 		"join":    strings.Join,
+		"dict":    dict,
 	}).ParseFS(viewFiles, "views/*.html")
 	if err != nil {
 		return views{}, fmt.Errorf("parse views: %w", err)
 	}
 	return views{set}, nil
+}
+
+// dict gives a template several things by name: the values stand after their names.
+func dict(pairs ...any) map[string]any {
+	m := make(map[string]any, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		m[fmt.Sprint(pairs[i])] = pairs[i+1]
+	}
+	return m
 }
 
 // show renders whole before it sends: a page is never half.

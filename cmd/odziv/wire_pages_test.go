@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/odziv/odziv/store"
+	"github.com/odziv/odziv/survey"
+	"github.com/odziv/odziv/web"
+)
+
+// While the store is away nothing is planned that was not planned before: it is no fault of the caller's.
+func TestPlanWithoutStore(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := &planner{gateway: &gateway{store: s, log: slog.New(slog.DiscardHandler)}}
+	for range 2 { // also when it is not looked at again
+		faults := p.Plan(&survey.Send{Survey: "nps-after-purchase"}, survey.Wish{})
+		if len(faults) != 1 || faults[0].Code != web.CodeUnavailable {
+			t.Errorf("faults %v, want one that says %s", faults, web.CodeUnavailable)
+		}
+	}
+	p.versions = map[string]int{"nps-after-purchase": 3}
+	send := survey.Send{Survey: "nps-after-purchase"}
+	if faults := p.Plan(&send, survey.Wish{}); send.SurveyVersion != 3 || len(faults) == 0 || faults[0].Code != "no_sender" {
+		t.Errorf("of the last known release: version %d, %v", send.SurveyVersion, faults)
+	}
+	if _, err := p.current("ces-after-return"); err == nil || errors.Is(err, survey.ErrNotFound) {
+		t.Errorf("of an unknown release: %v", err)
+	}
+}
