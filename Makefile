@@ -6,7 +6,7 @@ TOOL  = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz lint lint-proof fmt cover e2e browser bench generate tidy check
+.PHONY: help run build test race fuzz lint lint-proof fmt cover e2e browser bench chaos chaos-proof generate tidy check
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
@@ -50,6 +50,12 @@ browser: ## the browser tests alone; ODZIV_TEST_CHROMIUM names the browser
 
 bench: ## throughput of each stage, with the limit beside it
 	$(GO) run ./cmd/bench
+
+chaos: ## kill -9, flushed Redis, failing providers, on both stores, four minutes each; CHAOS='-seed 7' repeats a run
+	$(GO) run ./cmd/chaos $(CHAOS)
+
+chaos-proof: ## the short form finds every bug that it can put in
+	$(GO) run ./cmd/chaos -proof $(CHAOS)
 
 generate: ## the example orders
 	$(GO) run examples/generate.go > examples/orders.csv
