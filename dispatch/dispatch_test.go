@@ -420,8 +420,9 @@ func TestMisconfiguredSenderRests(t *testing.T) {
 		t.Errorf("%d messages by a sender that rests", n)
 	}
 	g.advance(time.Minute)
+	g.until("one of them tried the lane", func() bool { return len(g.sms.deliveries()) > 1 })
+	g.advance(time.Minute) // the other may have had to wait for what came of it
 	g.becomes(first, survey.Sent)
-	g.advance(time.Minute) // one of them tried the lane, and the other may have had to wait for what came of it
 	g.becomes(second, survey.Sent)
 }
 

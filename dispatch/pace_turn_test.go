@@ -29,20 +29,21 @@ func testRedis(tb testing.TB) *redis.Client {
 }
 
 // Three processes take turns as fast as they can, by the clock of Redis, which is emptied once. A message arrives somewhere between its
-// turn and its answer; no window of the provider ever holds more than its rate. Nothing here depends on how fast the machine is.
+// turn and its answer; no window of the provider ever holds more than its rate, of the turns before Redis was emptied and of those after it
+// each, or twice of both. Nothing here depends on how fast the machine is.
 func TestLaw05TurnsAreExact(t *testing.T) {
 	t.Parallel()
 	rdb := testRedis(t)
 	rates := []Rate{{N: 7, Per: 50 * time.Millisecond}, {N: 160, Per: 900 * time.Millisecond}, {N: 30, Per: 200 * time.Millisecond, Unit: Segments}}
 	type arrival struct {
-		at    time.Time
-		units int
+		at, asked, granted time.Time // granted is some time after it was
+		units              int
 	}
 	var (
-		mu      sync.Mutex
-		seen    []arrival // guarded by mu
-		flushed time.Time
-		wg      sync.WaitGroup
+		mu               sync.Mutex
+		seen             []arrival // guarded by mu
+		flushed, emptied time.Time // before and after; guarded by mu
+		wg               sync.WaitGroup
 	)
 	stopping := make(chan struct{})
 	for range 3 {
@@ -57,18 +58,20 @@ func TestLaw05TurnsAreExact(t *testing.T) {
 						t.Errorf("no turn, %v", err)
 						return
 					}
+					granted := time.Now()
 					at, err := rdb.Time(t.Context()).Result() // the call
 					if err != nil {
 						t.Error(err)
 					}
 					turn.done(t.Context())
 					mu.Lock()
-					seen = append(seen, arrival{at, units})
+					seen = append(seen, arrival{at, turn.asked, granted, units})
 					if len(seen) == 100 {
+						flushed = time.Now()
 						if err := rdb.FlushAll(t.Context()).Err(); err != nil {
 							t.Error(err)
 						}
-						flushed = at
+						emptied = time.Now()
 					}
 					mu.Unlock()
 				}
@@ -80,21 +83,29 @@ func TestLaw05TurnsAreExact(t *testing.T) {
 		t.Fatalf("%d turns", len(seen))
 	}
 	slices.SortFunc(seen, func(a, b arrival) int { return a.at.Compare(b.at) })
-	for _, r := range rates {
-		for i, a := range seen {
-			n := 0
-			for _, b := range seen[i:] {
-				if b.at.Sub(a.at) > r.Per {
-					break
+	for _, of := range []struct {
+		name   string
+		times  int // N that one window may hold
+		counts func(arrival) bool
+	}{
+		{"before Redis was emptied", 1, func(a arrival) bool { return a.granted.Before(flushed) }},
+		{"after it", 1, func(a arrival) bool { return a.asked.After(emptied) }},
+		{"of both", 2, func(arrival) bool { return true }},
+	} {
+		for _, r := range rates {
+			for i, a := range seen {
+				n := 0
+				for _, b := range seen[i:] {
+					if b.at.Sub(a.at) > r.Per {
+						break
+					}
+					if of.counts(b) {
+						n += sizeIn(r, b.units)
+					}
 				}
-				n += sizeIn(r, b.units)
-			}
-			limit := r.N
-			if near := flushed.Sub(a.at); near > -r.Per && near < 2*r.Per {
-				limit *= 2 // a window more
-			}
-			if n > limit {
-				t.Errorf("%d %s in %s; %d are allowed", n, r.Unit, r.Per, limit)
+				if limit := of.times * r.N; n > limit {
+					t.Errorf("%d %s in %s, %s; %d are allowed", n, r.Unit, r.Per, of.name, limit)
+				}
 			}
 		}
 	}

@@ -43,8 +43,11 @@ SELECT id, attempts, due_at, doc, mode, survey, created_at FROM sends WHERE id I
 	// cancelPending does to a send without an attempt what survey.Cancel does, and nothing to one that changed
 	// meanwhile. Whoever holds it loses it by the new epoch.
 	cancelPending = `
-UPDATE sends SET status = 'cancelled', reason = 'cancelled', lane = '', tries = 0, epoch = epoch + 1, rev = rev + 1, updated_at = $1
-WHERE id = $2 AND lane <> '' AND attempts = 0 AND status IN ('accepted', 'scheduled', 'sending')`
+WITH v (id, at) AS (VALUES %s)
+UPDATE sends SET status = 'cancelled', reason = 'cancelled', lane = '', tries = 0, epoch = epoch + 1, rev = rev + 1, updated_at = v.at
+FROM v WHERE sends.id = v.id AND lane <> '' AND attempts = 0 AND status IN ('accepted', 'scheduled', 'sending')
+RETURNING sends.id`
+	cancelPendingShape = "tn"
 
 	selectQueues = queuesOfLanes + ` SELECT queues.lane, queues.queue FROM queues WHERE queues.queue IS NOT NULL ORDER BY queues.lane, queues.queue`
 )
@@ -304,12 +307,13 @@ func (s *Store) cancelPlain(ctx context.Context, ids []string, actor string) (n 
 	done := make([]string, 0, len(ids))
 	err = s.do(ctx, otherJob, len(ids), func(ctx context.Context, t *tx) error {
 		done = done[:0]
-		err := t.execEach(ctx, cancelPending, len(ids), func(args []any, i int) []any {
-			return append(args, at, ids[i])
-		}, func(i int, n int64) {
-			if n > 0 {
-				done = append(done, ids[i])
-			}
+		err := t.insertReturning(ctx, cancelPending, cancelPendingShape, len(ids), func(args []any, i int) []any {
+			return append(args, ids[i], at)
+		}, func(row scanner) error {
+			var id string
+			err := row.Scan(&id)
+			done = append(done, id)
+			return err
 		})
 		if err != nil {
 			return fmt.Errorf("cancel pending: %w", err)

@@ -234,12 +234,6 @@ func (t *tx) later(ctx context.Context, text string, args ...any) error {
 	return t.link.later(ctx, shaped{text: text}, "", args)
 }
 
-// execEach runs a statement for the rows 0 to n-1; add appends the values of row i. changed tells of each row how many
-// rows of the table it changed.
-func (t *tx) execEach(ctx context.Context, text string, n int, add func(args []any, i int) []any, changed func(i int, n int64)) error {
-	return t.link.execEach(ctx, n, func(args []any, i int) (shaped, []any) { return shaped{text: text}, add(args, i) }, changed)
-}
-
 // insert runs a multi-row statement for the rows 0 to n-1, in portions; add appends the values of row i, one for
 // each byte of shape. short, when not nil, is called for a portion of which not every row was taken.
 func (t *tx) insert(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, short func(from, to int, taken int64) error) error {
