@@ -28,7 +28,7 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("load batch of lane %s: %w", p.Lane, err)
 	}
-	for range 3 { // rounds: who waits for another's invitation sees it in the next; who still waits is due again when the lease ends
+	for _, rest := range [...]time.Duration{5 * time.Millisecond, 50 * time.Millisecond, 0} { // who waits for another's invitation sees it in the next round
 		free, busy, err := d.reserve(ctx, states)
 		if err != nil {
 			return err
@@ -38,7 +38,24 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 		if err != nil || len(busy) == 0 {
 			return err
 		}
-		states = busy
+		if states = busy; rest > 0 && !d.pace.rest(ctx, rest) {
+			break
+		}
+	}
+	return d.putOff(ctx, sender, states)
+}
+
+// putOff gives back what another's invitation still holds up: it is due again soon, not only when its lease ends.
+func (d *Dispatcher) putOff(ctx context.Context, sender Sender, states []survey.State) error {
+	const soon = time.Second
+	for i := range states {
+		send := &states[i].Send
+		_, err := d.cfg.Sends.ApplyFrom(ctx, states[i], func(st *survey.State) error {
+			return survey.PutOff(st, sender.Name, send.Epoch, d.cfg.Now().Add(soon))
+		})
+		if err != nil && !errors.Is(err, survey.ErrConflict) {
+			return fmt.Errorf("put off send %s: %w", send.ID, err)
+		}
 	}
 	return nil
 }

@@ -151,6 +151,16 @@ func Settle(s *State, lane string, epoch int64, d Decision, now time.Time) error
 	return nil
 }
 
+// PutOff gives back a message that was taken and that nobody worked on: it is due again at due. It is ErrConflict when another has the send.
+func PutOff(s *State, lane string, epoch int64, due time.Time) error {
+	if err := s.held(lane, epoch); err != nil {
+		return err
+	}
+	s.Send.Epoch++
+	s.Send.DueAt = due
+	return nil
+}
+
 // Drop closes the message that is due because it cannot be made (law 2: with its reason).
 func Drop(s *State, lane string, epoch int64, why Reason, detail string, now time.Time) error {
 	if err := s.held(lane, epoch); err != nil {
