@@ -11,28 +11,33 @@ import (
 )
 
 const (
-	// From one queue to the next by the index: the number of sends does not matter.
+	// From one queue to the next by the index: the number of sends does not matter. ORDER BY … LIMIT 1 and nothing else, because for min()
+	// and EXISTS PostgreSQL may read all that is in a lane, which it believes to be little.
 	queuesOfLanes = `
 WITH RECURSIVE lanes (lane) AS (
-SELECT min(lane) FROM sends WHERE lane <> ''
+SELECT (SELECT sends.lane FROM sends WHERE sends.lane <> '' ORDER BY sends.lane LIMIT 1)
 UNION ALL
-SELECT (SELECT min(sends.lane) FROM sends WHERE sends.lane <> '' AND sends.lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL),
+SELECT (SELECT sends.lane FROM sends WHERE sends.lane <> '' AND sends.lane > lanes.lane ORDER BY sends.lane LIMIT 1)
+FROM lanes WHERE lanes.lane IS NOT NULL),
 queues (lane, queue) AS (
-SELECT lanes.lane, (SELECT min(sends.queue) FROM sends WHERE sends.lane <> '' AND sends.lane = lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL
+SELECT lanes.lane, (SELECT sends.queue FROM sends WHERE sends.lane <> '' AND sends.lane = lanes.lane ORDER BY sends.queue LIMIT 1)
+FROM lanes WHERE lanes.lane IS NOT NULL
 UNION ALL
-SELECT queues.lane, (SELECT min(sends.queue) FROM sends WHERE sends.lane <> '' AND sends.lane = queues.lane AND sends.queue > queues.queue)
+SELECT queues.lane, (SELECT sends.queue FROM sends WHERE sends.lane <> '' AND sends.lane = queues.lane AND sends.queue > queues.queue
+ORDER BY sends.queue LIMIT 1)
 FROM queues WHERE queues.queue IS NOT NULL)`
 
 	isDue = ` WHERE queues.queue IS NOT NULL
-AND EXISTS (SELECT 1 FROM sends WHERE sends.lane <> '' AND sends.lane = queues.lane AND sends.queue = queues.queue AND sends.due_at <= $1)`
+AND (SELECT sends.due_at FROM sends WHERE sends.lane <> '' AND sends.lane = queues.lane AND sends.queue = queues.queue
+ORDER BY sends.due_at LIMIT 1) <= $1`
 
 	selectDueLanes = queuesOfLanes + ` SELECT DISTINCT queues.lane FROM queues` + isDue
 
 	selectDueQueues = `
 WITH RECURSIVE queues (lane, queue) AS (
-SELECT $2, (SELECT min(sends.queue) FROM sends WHERE sends.lane <> '' AND sends.lane = $2)
+SELECT $2, (SELECT sends.queue FROM sends WHERE sends.lane <> '' AND sends.lane = $2 ORDER BY sends.queue LIMIT 1)
 UNION ALL
-SELECT $2, (SELECT min(sends.queue) FROM sends WHERE sends.lane <> '' AND sends.lane = $2 AND sends.queue > queues.queue)
+SELECT $2, (SELECT sends.queue FROM sends WHERE sends.lane <> '' AND sends.lane = $2 AND sends.queue > queues.queue ORDER BY sends.queue LIMIT 1)
 FROM queues WHERE queues.queue IS NOT NULL)
 SELECT queues.queue FROM queues` + isDue + ` ORDER BY queues.queue`
 
