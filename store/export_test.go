@@ -68,6 +68,8 @@ func (s *Store) HotPlans(ctx context.Context) (map[string]string, error) {
 		"threads":      {selectThreads, ids},
 		"known":        {selectKnown, ids},
 		"met":          {selectMet, ids},
+		"inbox":        {selectInboxDue, []any{1}},
+		"earlier":      {selectEarlier, []any{1, "sms", "in", "in_"}},
 		"backlog":      {selectFrom, []any{"snd_", 64}},
 	} {
 		text := q.text

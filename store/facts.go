@@ -32,8 +32,10 @@ func (s *Store) Facts(ctx context.Context, states []survey.State) (map[string]su
 	}
 	var addresses []string
 	for i := range states {
-		addresses = append(append(addresses, states[i].Send.ContactID), wide[states[i].Send.ID]...)
-		if _, to := states[i].Target(); to != "" {
+		if m := &states[i].Send; !s.tireless {
+			addresses = append(append(addresses, m.ContactID), wide[m.ID]...)
+		}
+		if ch, to := states[i].Target(); ch == survey.Viber && to != "" { // others have no sessions
 			addresses = append(addresses, to)
 		}
 	}
@@ -52,7 +54,7 @@ func (s *Store) Facts(ctx context.Context, states []survey.State) (map[string]su
 		var past map[string]survey.Past
 		for _, a := range append(wide[m.ID], m.ContactID) {
 			for _, row := range threads[a] {
-				if row.mode != m.Mode || row.history == "" {
+				if s.tireless || row.mode != m.Mode || row.history == "" {
 					continue
 				}
 				if past == nil {

@@ -244,3 +244,28 @@ func TestPastOfContact(t *testing.T) {
 		diff(t, "past of an erased person", []survey.Past(nil), factsOf(t, s, states[0]).Past)
 	})
 }
+
+// Without a policy that looks at it nobody reads what a person was asked before; it stands under the address all the same, for one that
+// comes later.
+func TestNoFatigue(t *testing.T) {
+	t.Parallel()
+	for _, name := range storetest.Names(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := storetest.Config(t, name)
+			without := cfg
+			without.NoFatigue = true
+			s := storetest.OpenConfig(t, without)
+			asked := accept(t, s, newSend(1))[0]
+			m := newSend(1)
+			ends(t, s, asked.ID, survey.Attempt{Kind: survey.Invitation, Channel: survey.SMS, Sender: "sms", Address: m.Recipient.Phone}, survey.AttemptSent)
+			if past := pastOf(t, s, m); len(past) != 0 {
+				t.Errorf("read %+v", past)
+			}
+			later := storetest.OpenConfig(t, cfg)
+			if past := pastOf(t, later, m); len(past) != 1 || past[0].SendID != asked.ID {
+				t.Errorf("a policy that came later finds %+v", past)
+			}
+		})
+	}
+}

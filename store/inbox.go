@@ -23,7 +23,8 @@ ON CONFLICT DO NOTHING`
 	selectInbox = `SELECT id, mode, sender, endpoint, url, same_key, header, body, at, tries, result FROM inbox WHERE id IN (%s) AND result = ''`
 
 	selectInboxDue = `SELECT id FROM inbox WHERE result = '' AND due_at <= $1 LIMIT 1`
-	selectEarlier  = `SELECT id FROM inbox WHERE result = '' AND due_at > $1 AND sender = $2 AND endpoint = $3 AND id < $4 ORDER BY id LIMIT 1000`
+	// In the order of the index of what is unread: in that of ids all that ever came would be looked at.
+	selectEarlier = `SELECT id FROM inbox WHERE result = '' AND due_at > $1 AND sender = $2 AND endpoint = $3 AND id < $4 ORDER BY due_at LIMIT 1000`
 
 	takeInbox = `
 UPDATE inbox SET due_at = $2, tries = tries + 1 WHERE id IN (

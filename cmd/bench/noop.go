@@ -104,7 +104,7 @@ func (g *noopGateway) open(ctx context.Context, database, dir, engine string) er
 		return err
 	}
 	g.provider = &idler{Channel: tw, c: newCounter()}
-	if g.store, err = store.Open(ctx, store.Config{URL: database, Dir: dir, Log: log}); err != nil {
+	if g.store, err = store.Open(ctx, store.Config{URL: database, Dir: dir, Log: log, NoFatigue: g.cooldown == 0}); err != nil {
 		return err
 	}
 	packs, err := templates.LoadPacks()

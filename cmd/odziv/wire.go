@@ -56,7 +56,12 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (g *gateway, err er
 			g.close()
 		}
 	}()
-	if g.store, err = store.Open(ctx, store.Config{URL: string(cfg.DatabaseURL), Dir: cfg.DataDir, Log: log}); err != nil {
+	b := cfg.Brand
+	if g.policy, err = cfg.Policy.survey(b.Timezone); err != nil {
+		return g, err
+	}
+	// Of a policy that leaves nobody alone for a while, the longest look back is none.
+	if g.store, err = store.Open(ctx, store.Config{URL: string(cfg.DatabaseURL), Dir: cfg.DataDir, Log: log, NoFatigue: g.policy.Longest() == 0}); err != nil {
 		return g, fmt.Errorf("open the store: %w", err)
 	}
 	g.closers = append(g.closers, func() {
@@ -85,7 +90,6 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (g *gateway, err er
 		return g, fmt.Errorf("read secret: %w", err)
 	}
 	g.links = templates.NewLinks(g.public, secret)
-	b := cfg.Brand
 	g.brand = templates.Brand{Name: b.Name, Color: b.Color, Address: b.Address, Timezone: b.Timezone}
 	g.renderer = templates.NewRenderer(g.store, g.packs, map[string]templates.Brand{"": g.brand})
 	if err = g.openSenders(); err != nil {
@@ -93,9 +97,6 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (g *gateway, err er
 	}
 	g.planner = dispatch.Planner{Senders: g.senders, Spare: g.spare, Reminders: cfg.Policy.Reminders}
 	g.plan = &planner{gateway: g}
-	if g.policy, err = cfg.Policy.survey(b.Timezone); err != nil {
-		return g, err
-	}
 	g.work, err = dispatch.New(dispatch.Config{
 		Feed: g.store, Sends: g.store, Inbox: g.store, Suppressor: g.store, Renderer: g.renderer,
 		Surveys: g.bySurvey, Brand: g.brand, Links: g.links, PublicURL: g.public, Senders: byName(slices.Concat(g.senders, g.spare)), Redis: g.redis,
