@@ -39,11 +39,13 @@ var ErrClosed = errors.New("store is closed")
 
 // A Config says where the data is.
 type Config struct {
-	URL     string           // postgres://… ; "" is the SQLite file odziv.db in Dir
-	Dir     string           // directory of the SQLite file, made when missing
-	Log     *slog.Logger     // nil: no log
-	Now     func() time.Time // nil: time.Now
-	Writers int              // connections that write to PostgreSQL; 0 is 1. SQLite has always one
+	URL string           // postgres://… ; "" is the SQLite file odziv.db in Dir
+	Dir string           // directory of the SQLite file, made when missing
+	Log *slog.Logger     // nil: no log
+	Now func() time.Time // nil: time.Now
+	// Connections that write to PostgreSQL; 0 is 1. SQLite has always one. With more, a contact that was just accepted may not be found yet:
+	// each keeps contacts back for itself.
+	Writers int
 	// No policy looks at what a person was asked before: Facts has no Past, and histories are kept under addresses only.
 	NoFatigue bool
 }
