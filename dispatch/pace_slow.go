@@ -11,8 +11,9 @@ import (
 
 // How a lane is slowed: each message that its provider throttles takes its share of the factor, so that a second of which a third is throttled
 // halves it, down to 1/64, and a stray one among hundreds hardly counts; without throttling the factor grows by 1/16 a second until the lane is
-// as fast as its rates again. The factor is a share of what was sent in the fullest of the last 16 seconds, at most of the configured
-// rate, so that a lane without rates is slowed as well.
+// as fast as its rates again. The factor is a share of the tightest configured rate; of a lane without rates, of what was sent in its fullest
+// second of late. Were it a share of what was sent where there are rates too, a lane that had sent little, because it had been restarted or
+// slowed, would be held at that by every stray one.
 //
 // Sources: D. Chiu, R. Jain: Analysis of the increase and decrease algorithms for congestion avoidance in computer networks, 1989; RFC 8257 §3.3 for
 // a decrease by the share of what was refused.
@@ -26,7 +27,7 @@ const (
 // slowScript lowers the factor of a lane for one throttled message, to no less than half in a second, and lets it rest.
 //
 //	KEYS   how the lane is slowed (hash): factor at the moment from; base, messages a second; rest, until then nothing is granted;
-//	       top, the factor at the moment last, a second ago at most; since; and «by:process» what each process had sent in its fullest second
+//	       top, the factor at the moment last, a second ago at most; since; and «by:process» what each process has sent in its fullest second
 //	ARGV   process; what it sent in its fullest second; messages a second of the tightest rate or 0; rest in microseconds
 //	Output 1
 var slowScript = redis.NewScript( //nolint:gochecknoglobals // a text and its hash, never changed
@@ -45,17 +46,19 @@ if old[1] then
 	end
 end
 redis.call('HSETNX', KEYS[1], 'since', str(now))
-redis.call('HSETNX', KEYS[1], 'by:' .. ARGV[1], ARGV[2])
-local base, all = 0, redis.call('HGETALL', KEYS[1])
+local mine = tonumber(redis.call('HGET', KEYS[1], 'by:' .. ARGV[1]) or -1)
+if tonumber(ARGV[2]) > mine then redis.call('HSET', KEYS[1], 'by:' .. ARGV[1], ARGV[2]) end
+local sent, all = 0, redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-	if string.sub(all[i], 1, 3) == 'by:' then base = base + tonumber(all[i + 1]) end
+	if string.sub(all[i], 1, 3) == 'by:' then sent = sent + tonumber(all[i + 1]) end
 end
-base = math.max(base, 1)
-if tonumber(ARGV[3]) > 0 then base = math.min(base, tonumber(ARGV[3])) end
+sent = math.max(sent, 1)
+local base = sent
+if tonumber(ARGV[3]) > 0 then base = tonumber(ARGV[3]) end
 if not last or now - last >= 1000000 or now < last then
 	top, last = factor, now
 end
-local share = math.min(1, 2 / (factor * base)) -- twice that of one message in what a second has
+local share = math.min(1, 2 / math.max(1, math.min(factor * base, sent))) -- twice that of one message in what a second has
 factor = math.max(factor * (1 - share), top / 2, 1 / ` + strconv.Itoa(leastShare) + `)
 rest = math.max(rest, now + tonumber(ARGV[4]))
 redis.call('HSET', KEYS[1], 'factor', string.format('%.17g', factor), 'from', str(math.max(now, rest)), 'base', string.format('%.17g', base),

@@ -179,8 +179,8 @@ func TestSlowedLane(t *testing.T) {
 		least, most int
 	}{
 		{"half of its rate", perSecond, 64, 0, time.Second, 28, 34},
-		{"half of what it sent", perSecond, 20, 0, time.Second, 8, 11},
-		{"as fast as ever in the end", perSecond, 20, 0, 16 * time.Second, 400, 700},
+		{"half of its rate, though it had sent little", perSecond, 1, 0, time.Second, 28, 34},
+		{"as fast as ever in the end", perSecond, 20, 0, 16 * time.Second, 750, 1000},
 		{"nothing in the rest", perSecond, 64, time.Minute, time.Minute, 0, 0},
 		{"then slowly", perSecond, 64, time.Minute, 61 * time.Second, 28, 34},
 		{"a slow lane goes slower", []Rate{{N: 12, Per: time.Minute}}, 1, 0, time.Second, 1, 1},
