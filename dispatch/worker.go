@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/odziv/odziv/survey"
 	"github.com/odziv/odziv/templates"
@@ -45,19 +46,27 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 	return d.putOff(ctx, sender, states)
 }
 
-// putOff gives back what another's invitation still holds up: it is due again soon, not only when its lease ends.
+// putOff gives back what another's invitation still holds up: it is due again soon, not only when its lease ends. On a lane with
+// rates that is later, because each time that it is taken counts there, and the other may be one that a crash left behind.
 func (d *Dispatcher) putOff(ctx context.Context, sender Sender, states []survey.State) error {
-	const soon = time.Second
-	for i := range states {
-		send := &states[i].Send
-		_, err := d.cfg.Sends.ApplyFrom(ctx, states[i], func(st *survey.State) error {
-			return survey.PutOff(st, sender.Name, send.Epoch, d.cfg.Now().Add(soon))
-		})
-		if err != nil && !errors.Is(err, survey.ErrConflict) {
-			return fmt.Errorf("put off send %s: %w", send.ID, err)
-		}
+	due := d.cfg.Now().Add(time.Second)
+	if len(sender.Rates) > 0 {
+		due = d.cfg.Now().Add(d.cfg.Lease / 8)
 	}
-	return nil
+	var group errgroup.Group // they share commits
+	for i := range states {
+		group.Go(func() error {
+			send := &states[i].Send
+			_, err := d.cfg.Sends.ApplyFrom(ctx, states[i], func(st *survey.State) error {
+				return survey.PutOff(st, sender.Name, send.Epoch, due)
+			})
+			if err != nil && !errors.Is(err, survey.ErrConflict) {
+				return fmt.Errorf("put off send %s: %w", send.ID, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // attempts makes one attempt at each of the states of b and waits for all.

@@ -109,7 +109,7 @@ func (s *Store) runApply(ctx context.Context, t *tx, jobs []*job) error {
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
-	d := diff{attempts: map[string]survey.Attempt{}, threads: map[threadKey]thread{}, tireless: s.tireless}
+	d := diff{attempts: map[string]survey.Attempt{}, threads: map[threadKey]thread{}, noFatigue: s.noFatigue}
 	for _, u := range all {
 		for _, c := range u.changes {
 			d.add(c)

@@ -38,14 +38,15 @@ const (
 	countPending = `SELECT count(*)` + ofQueue
 
 	selectPendingIDs = `
-SELECT id, attempts, due_at, doc, mode, survey, created_at FROM sends WHERE id IN (%s) AND lane <> '' AND ` + pendingStatus
+SELECT id, attempts, due_at, doc, mode, survey, created_at FROM sends WHERE id IN (%s) AND length(lane) > 0 AND ` + pendingStatus
 
 	// cancelPending does to a send without an attempt what survey.Cancel does, and nothing to one that changed
-	// meanwhile. Whoever holds it loses it by the new epoch.
+	// meanwhile. Whoever holds it loses it by the new epoch. length() hides the index of what is due from PostgreSQL, which would read all of a
+	// lane that it believes to be empty.
 	cancelPending = `
 WITH v (id, at) AS (VALUES %s)
 UPDATE sends SET status = 'cancelled', reason = 'cancelled', lane = '', tries = 0, epoch = epoch + 1, rev = rev + 1, updated_at = v.at
-FROM v WHERE sends.id = v.id AND lane <> '' AND attempts = 0 AND status IN ('accepted', 'scheduled', 'sending')
+FROM v WHERE sends.id = v.id AND length(sends.lane) > 0 AND attempts = 0 AND status IN ('accepted', 'scheduled', 'sending')
 RETURNING sends.id`
 	cancelPendingShape = "tn"
 

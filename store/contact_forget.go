@@ -26,10 +26,10 @@ const (
 
 	// What is read is forgotten at once, what is not once it is read (forgetRead).
 	forgetInbox  = `UPDATE inbox SET url = '', header = '', same_key = '', body = $2, forget = '' WHERE id = $1 AND result <> ''`
-	forgetUnread = `UPDATE inbox SET forget = forget || $2 WHERE id = $1 AND result = ''`
+	forgetUnread = `UPDATE inbox SET forget = forget || $2 WHERE id = $1 AND length(result) = 0`
 	forgetRead   = `UPDATE inbox SET url = '', header = '', same_key = '', body = $1, forget = '' WHERE forget <> '' AND result <> ''`
 
-	selectForgetting = `SELECT forget FROM inbox WHERE forget <> '' AND result = ''`
+	selectForgetting = `SELECT forget FROM inbox WHERE forget <> '' AND length(result) = 0`
 )
 
 const (

@@ -16,7 +16,8 @@ const (
 	selectRoots = `SELECT id, mode, merged_into, external_id, created_at FROM contacts WHERE id IN (%s)`
 
 	// All that was merged into the one moves along: a chain is never longer than one.
-	mergeContact  = `UPDATE contacts SET merged_into = $1 WHERE id = $2 OR merged_into = $2`
+	mergeContact  = `UPDATE contacts SET merged_into = $1 WHERE id = $2`
+	moveMerged    = `UPDATE contacts SET merged_into = $1 WHERE merged_into <> '' AND merged_into = $2`
 	giveExternal  = `UPDATE contacts SET external_id = $1 WHERE id = $2 AND external_id = ''`
 	touchContacts = `UPDATE contacts SET updated_at = $1 WHERE id = $2 AND updated_at < $1`
 
@@ -141,8 +142,10 @@ func writeMerges(ctx context.Context, t *tx, merges []merge) error {
 	var events []contactEvent
 	for _, m := range merges {
 		for _, id := range m.merged {
-			if err := t.later(ctx, mergeContact, m.survivor, id); err != nil {
-				return fmt.Errorf("merge contacts: %w", err)
+			for _, text := range [...]string{mergeContact, moveMerged} {
+				if err := t.later(ctx, text, m.survivor, id); err != nil {
+					return fmt.Errorf("merge contacts: %w", err)
+				}
 			}
 			events = append(events,
 				contactEvent{m.survivor, m.mode, survey.ContactMerged, m.actor, m.at, map[string]any{"from": id, "by": m.by}},

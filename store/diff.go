@@ -86,7 +86,7 @@ type diff struct {
 	responses    []*survey.Response
 	suppressions []survey.Suppression
 	lifts        []survey.Suppression
-	tireless     bool // of the store
+	noFatigue    bool // of the store
 }
 
 // add notes what one call changed.

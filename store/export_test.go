@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/odziv/odziv/survey"
 )
@@ -40,58 +43,90 @@ func (s *Store) Counted(ctx context.Context) error {
 	if !s.dialect.postgres {
 		return nil
 	}
-	_, err := s.db.ExecContext(ctx, "ANALYZE")
+	_, err := s.db.ExecContext(ctx, "ANALYZE sends, attempts, contacts, identities, threads, suppressions, inbox, idempotency")
 	return err
 }
 
-// HotPlans gives how the database does what is done for every message, by name.
+// HotPlans gives how the database does what is done for every message or in groups of them, by name: on PostgreSQL the plans that are kept,
+// made without any values.
 func (s *Store) HotPlans(ctx context.Context) (map[string]string, error) {
-	explain := "EXPLAIN QUERY PLAN "
-	if s.dialect.postgres {
-		explain = "EXPLAIN "
-	}
-	ids := make([]any, 128)
-	for i := range ids {
-		ids[i] = "x"
-	}
-	plans := map[string]string{}
-	for name, q := range map[string]struct {
-		text string
-		args []any
-	}{
-		"lanes":        {selectDueLanes, []any{1}},
-		"queues":       {selectDueQueues, []any{1, "sms"}},
-		"due":          {selectDue, []any{"sms", "1 nps", 1, 500, 0}},
-		"sends":        {selectSends, ids},
-		"attempts":     {selectAttempts, ids},
-		"suppressions": {selectSuppressed, ids},
-		"threads":      {selectThreads, ids},
-		"known":        {selectKnown, ids},
-		"met":          {selectMet, ids},
-		"inbox":        {selectInboxDue, []any{1}},
-		"earlier":      {selectEarlier, []any{1, "sms", "in", "in_"}},
-		"backlog":      {selectFrom, []any{"snd_", 64}},
+	ids, plans := strings.Repeat("t", 128), map[string]string{}
+	for name, q := range map[string]struct{ text, shape, args string }{
+		"lanes":        {text: selectDueLanes, args: "n"},
+		"queues":       {text: selectDueQueues, args: "nt"},
+		"due":          {text: selectDue, args: "ttnnn"},
+		"take":         {text: takeSends, shape: takeSendsShape},
+		"cancel":       {text: cancelPending, shape: cancelPendingShape},
+		"sends":        {text: selectSends, args: ids},
+		"attempts":     {text: selectAttempts, args: ids},
+		"suppressions": {text: selectSuppressed, args: ids},
+		"threads":      {text: selectThreads, args: ids},
+		"known":        {text: selectKnown, args: ids},
+		"met":          {text: selectMet, args: ids},
+		"backlog":      {text: selectFrom, args: "tn"},
+		"unread":       {text: selectInboxDue, args: "n"},
+		"earlier":      {text: selectEarlier, args: "nttt"},
+		"inbox":        {text: selectInbox, args: ids},
+		"done":         {text: doneInbox, shape: doneInboxShape},
+		"merge":        {text: mergeContact, args: "tt"},
+		"merged":       {text: moveMerged, args: "tt"},
+		"forget":       {text: forgetIdempotency, args: "n"},
 	} {
-		text := q.text
-		if strings.Contains(text, "%s") {
-			text = expand(text, "t", len(q.args), s.dialect.postgres)
+		text, args := q.text, q.args
+		if q.shape != "" {
+			text, args = expand(text, q.shape, 128, s.dialect.postgres), strings.Repeat(q.shape, 128)
+		} else if strings.Contains(text, "%s") {
+			text = expand(text, "t", len(args), s.dialect.postgres)
 		}
-		rows, err := s.db.QueryContext(ctx, explain+text, q.args...)
-		err = each(rows, err, func(row scanner) error {
-			var line string
-			if s.dialect.postgres {
-				err := row.Scan(&line)
-				plans[name] += line + "\n"
-				return err
-			}
-			var id, parent, unused int
-			err := row.Scan(&id, &parent, &unused, &line)
-			plans[name] += line + "\n"
-			return err
-		})
+		plan, err := s.plan(ctx, text, args)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		plans[name] = plan
 	}
 	return plans, nil
+}
+
+// plan explains a statement. args has a letter for each of its values, n for a number.
+func (s *Store) plan(ctx context.Context, text, args string) (plan string, err error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	values, written := make([]any, len(args)), make([]string, len(args))
+	for i, a := range args {
+		values[i], written[i] = "x", "'x'"
+		if a == 'n' {
+			values[i], written[i] = 1, "1"
+		}
+	}
+	explain := "EXPLAIN QUERY PLAN " + text
+	if s.dialect.postgres {
+		for _, do := range []string{"DEALLOCATE ALL", "PREPARE hot AS " + text} {
+			if _, err := conn.ExecContext(ctx, do, pgx.QueryExecModeSimpleProtocol); err != nil {
+				return "", err
+			}
+		}
+		explain, values = "EXPLAIN EXECUTE hot ("+strings.Join(written, ", ")+")", []any{pgx.QueryExecModeSimpleProtocol}
+	}
+	rows, err := conn.QueryContext(ctx, explain, values...)
+	err = each(rows, err, func(row scanner) error {
+		var line string
+		var id, parent, unused int
+		dest := []any{&id, &parent, &unused, &line}
+		if s.dialect.postgres {
+			dest = dest[3:]
+		}
+		err := row.Scan(dest...)
+		plan += line + "\n"
+		return err
+	})
+	return plan, err
+}
+
+// HistoriesOf counts the rows of an address or contact that tell what was asked there.
+func (s *Store) HistoriesOf(ctx context.Context, address string) (n int, err error) {
+	err = s.reader.row(ctx, `SELECT count(*) FROM threads WHERE address = $1 AND history <> ''`, []any{address}, &n)
+	return n, err
 }

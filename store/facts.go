@@ -32,7 +32,7 @@ func (s *Store) Facts(ctx context.Context, states []survey.State) (map[string]su
 	}
 	var addresses []string
 	for i := range states {
-		if m := &states[i].Send; !s.tireless {
+		if m := &states[i].Send; !s.noFatigue {
 			addresses = append(append(addresses, m.ContactID), wide[m.ID]...)
 		}
 		if ch, to := states[i].Target(); ch == survey.Viber && to != "" { // others have no sessions
@@ -54,7 +54,7 @@ func (s *Store) Facts(ctx context.Context, states []survey.State) (map[string]su
 		var past map[string]survey.Past
 		for _, a := range append(wide[m.ID], m.ContactID) {
 			for _, row := range threads[a] {
-				if s.tireless || row.mode != m.Mode || row.history == "" {
+				if s.noFatigue || row.mode != m.Mode || row.history == "" {
 					continue
 				}
 				if past == nil {

@@ -262,10 +262,56 @@ func TestNoFatigue(t *testing.T) {
 			if past := pastOf(t, s, m); len(past) != 0 {
 				t.Errorf("read %+v", past)
 			}
+			histories(t, s, asked.ID, 0)
 			later := storetest.OpenConfig(t, cfg)
 			if past := pastOf(t, later, m); len(past) != 1 || past[0].SendID != asked.ID {
 				t.Errorf("a policy that came later finds %+v", past)
 			}
+		})
+	}
+}
+
+// histories checks how many rows tell what was asked under the contact of a send, and that one does under its phone.
+func histories(t *testing.T, s *store.Store, id string, want int) {
+	t.Helper()
+	m, _, err := s.Send(t.Context(), id)
+	must(t, err)
+	if n, err := s.HistoriesOf(t.Context(), m.ContactID); err != nil || n != want {
+		t.Errorf("%d histories under the contact, %v; want %d", n, err, want)
+	}
+	if n, err := s.HistoriesOf(t.Context(), m.Recipient.Phone); err != nil || n != 1 {
+		t.Errorf("%d histories under the address, %v; want 1", n, err)
+	}
+}
+
+// Whoever is known by one address only has the history there, and nobody needs it twice.
+func TestHistoryUnderContact(t *testing.T) {
+	t.Parallel()
+	phone := newSend(1).Recipient.Phone
+	tests := []struct {
+		name string
+		who  survey.Recipient
+		want int
+	}{
+		{"one address", survey.Recipient{Phone: phone}, 0},
+		{"and an id", survey.Recipient{Phone: phone, ExternalID: "c-1"}, 1},
+		{"two addresses", survey.Recipient{Phone: phone, Email: "ana@example.hr"}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Each(t, func(t *testing.T, s *store.Store) {
+				m := newSend(1)
+				m.Recipient = tt.who
+				asked := accept(t, s, m)[0]
+				ends(t, s, asked.ID, survey.Attempt{Kind: survey.Invitation, Channel: survey.SMS, Sender: "sms", Address: phone}, survey.AttemptSent)
+				histories(t, s, asked.ID, tt.want)
+				again := newSend(2)
+				again.Recipient = tt.who
+				if past := pastOf(t, s, again); len(past) != 1 || past[0].SendID != asked.ID {
+					t.Errorf("the next send sees %+v", past)
+				}
+			})
 		})
 	}
 }

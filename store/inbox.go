@@ -20,7 +20,7 @@ ON CONFLICT DO NOTHING`
 
 	selectInboxIDs = `SELECT id FROM inbox WHERE id IN (%s)`
 
-	selectInbox = `SELECT id, mode, sender, endpoint, url, same_key, header, body, at, tries, result FROM inbox WHERE id IN (%s) AND result = ''`
+	selectInbox = `SELECT id, mode, sender, endpoint, url, same_key, header, body, at, tries, result FROM inbox WHERE id IN (%s) AND length(result) = 0`
 
 	selectInboxDue = `SELECT id FROM inbox WHERE result = '' AND due_at <= $1 LIMIT 1`
 	// In the order of the index of what is unread: in that of ids all that ever came would be looked at.
@@ -30,9 +30,11 @@ ON CONFLICT DO NOTHING`
 UPDATE inbox SET due_at = $2, tries = tries + 1 WHERE id IN (
 SELECT id FROM inbox WHERE result = '' AND due_at <= $1 ORDER BY due_at LIMIT $3`
 
+	// By the ids alone: PostgreSQL may take the index of what is unread instead, which it believes to be empty, and look at all of that
+	// for each. length() hides it.
 	doneInbox = `
 WITH v (id, result, done_at) AS (VALUES %s)
-UPDATE inbox SET result = v.result, done_at = v.done_at FROM v WHERE inbox.id = v.id AND inbox.result = ''`
+UPDATE inbox SET result = v.result, done_at = v.done_at FROM v WHERE inbox.id = v.id AND length(inbox.result) = 0`
 	doneInboxShape = "ttn"
 
 	selectThread     = `SELECT send_id FROM threads WHERE address = $1 AND channel = $2 AND mode = $3 AND send_id <> ''`

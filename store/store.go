@@ -52,16 +52,16 @@ type Config struct {
 
 // A Store is the truth about every send. Safe for concurrent use.
 type Store struct {
-	db       *sql.DB
-	dialect  dialect
-	log      *slog.Logger
-	now      func() time.Time
-	ids      survey.IDSource
-	reader   reader
-	plans    memo[[]survey.Step]
-	docs     memo[doc]
-	tireless bool   // Config.NoFatigue
-	keyed    []byte // under which the addresses of erased people are hashed
+	db        *sql.DB
+	dialect   dialect
+	log       *slog.Logger
+	now       func() time.Time
+	ids       survey.IDSource
+	reader    reader
+	plans     memo[[]survey.Step]
+	docs      memo[doc]
+	noFatigue bool   // Config.NoFatigue
+	keyed     []byte // under which the addresses of erased people are hashed
 
 	queue   chan *job
 	writers sync.WaitGroup
@@ -86,7 +86,7 @@ type dialect struct {
 
 // Open connects, brings the tables up to date and starts the writer.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{log: cfg.Log, now: cfg.Now, tireless: cfg.NoFatigue, queue: make(chan *job, queueLength), closing: make(chan struct{})}
+	s := &Store{log: cfg.Log, now: cfg.Now, noFatigue: cfg.NoFatigue, queue: make(chan *job, queueLength), closing: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

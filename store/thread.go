@@ -102,13 +102,13 @@ func (d *diff) attemptOf(m *survey.Send, before, after *survey.Attempt) {
 // of a person counts at the others at once, though the contact that joins them is written later. The keys of contacts lie all over the
 // table, so that a row of each costs as much as a fifth of all else that is written of a send: nobody has one for nothing.
 func (d *diff) remember(m *survey.Send, t thread) {
-	if t.history != "" && !d.tireless && hasMany(m) {
+	if t.history != "" && !d.noFatigue && knownOtherwise(m) {
 		d.thread(threadKey{address: m.ContactID, mode: string(m.Mode)}, thread{updated: t.updated, history: t.history})
 	}
 }
 
-// hasMany reports whether a person is known by more than the address that is written to.
-func hasMany(m *survey.Send) bool {
+// knownOtherwise reports whether a person is known by more than the address that is written to.
+func knownOtherwise(m *survey.Send) bool {
 	return m.ContactID != "" && (m.Recipient.ExternalID != "" || len(addressesOf(&m.Recipient)) > 1)
 }
 

@@ -151,10 +151,17 @@ func Settle(s *State, lane string, epoch int64, d Decision, now time.Time) error
 	return nil
 }
 
-// PutOff gives back a message that was taken and that nobody worked on: it is due again at due. It is ErrConflict when another has the send.
+// PutOff gives back a message that was taken and that nobody worked on: it is due again at due, or when it expires. It is ErrConflict when
+// another has the send, or its message is on the way.
 func PutOff(s *State, lane string, epoch int64, due time.Time) error {
 	if err := s.held(lane, epoch); err != nil {
 		return err
+	}
+	if s.open() != nil {
+		return fmt.Errorf("send %s has an attempt whose result is not known: %w", s.Send.ID, ErrConflict)
+	}
+	if e := s.Send.ExpiresAt; !e.IsZero() && due.After(e) {
+		due = e
 	}
 	s.Send.Epoch++
 	s.Send.DueAt = due

@@ -403,3 +403,40 @@ func TestReceiptBeforeTheAnswer(t *testing.T) {
 		t.Errorf("provider id %q", s.Attempts[0].ProviderID)
 	}
 }
+
+func TestPutOff(t *testing.T) {
+	t.Parallel()
+	now := noon
+	soon, end := now.Add(time.Second), now.Add(time.Hour)
+	tests := []struct {
+		name  string
+		state func(*survey.State)
+		lane  string
+		epoch int64
+		due   time.Time
+		want  time.Time
+		err   error
+	}{
+		{name: "taken", lane: "sms", epoch: 3, due: soon, want: soon},
+		{name: "no later than it expires", lane: "sms", epoch: 3, due: now.Add(2 * time.Hour), want: end},
+		{name: "taken by another", lane: "sms", epoch: 2, due: soon, want: now, err: survey.ErrConflict},
+		{name: "elsewhere", lane: "mail", epoch: 3, due: soon, want: now, err: survey.ErrConflict},
+		{name: "ended", lane: "", epoch: 3, due: soon, want: now, state: func(s *survey.State) { s.Send.Lane = "" }, err: survey.ErrConflict},
+		{name: "on its way", lane: "sms", epoch: 3, due: soon, want: now, state: func(s *survey.State) {
+			s.Attempts = []survey.Attempt{{ID: "att_1", Status: survey.AttemptClaimed}}
+		}, err: survey.ErrConflict},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := survey.State{Send: survey.Send{ID: "snd_1", Lane: "sms", Epoch: 3, DueAt: now, ExpiresAt: end, Status: survey.Accepted}}
+			if tt.state != nil {
+				tt.state(&s)
+			}
+			err := survey.PutOff(&s, tt.lane, tt.epoch, tt.due)
+			if !errors.Is(err, tt.err) || !s.Send.DueAt.Equal(tt.want) || (err == nil) != (s.Send.Epoch == 4) || len(s.Events) > 0 {
+				t.Errorf("due %s at epoch %d with %d events, %v; want %s, %v", s.Send.DueAt, s.Send.Epoch, len(s.Events), err, tt.want, tt.err)
+			}
+		})
+	}
+}

@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 3, "rounds; the median is printed")
 	flag.IntVar(&s.n, "n", 20000, "sends of an end-to-end run")
 	flag.IntVar(&s.many, "many", 1_000_000, "sends that wait in the store while growth is measured")
-	flag.DurationVar(&s.cooldown, "cooldown", 0, "for how long a person is left alone; 0 = the policy has no such rule")
+	flag.DurationVar(&s.cooldown, "cooldown", 90*24*time.Hour, "for how long a person is left alone, as by default; 0 = the policy has no such rule")
 	flag.StringVar(&s.only, "only", "", "parts to run, with commas: accept, batch, noop, sms, email, growth; none = all")
 	flag.StringVar(&s.out, "out", "", "write the table to this file too")
 	flag.Parse()

@@ -29,6 +29,10 @@ CREATE TABLE shop_events (
     PRIMARY KEY (shop, same_key)
 );
 
+-- By what is forgotten after a time.
+CREATE INDEX trigger_places_at ON trigger_places (at);
+CREATE INDEX shop_events_at ON shop_events (at);
+
 -- +goose Down
 DROP TABLE shop_events;
 DROP TABLE trigger_days;

@@ -4,5 +4,9 @@
 CREATE INDEX sends_letters ON sends (id)
 WHERE reason IN ('attempts_exhausted', 'provider_rejected', 'unreachable', 'misconfigured', 'render_failed', 'no_sender', 'no_address', 'uncertain');
 
+-- By what is forgotten after a day.
+CREATE INDEX idempotency_at ON idempotency (at);
+
 -- +goose Down
+DROP INDEX idempotency_at;
 DROP INDEX sends_letters;
