@@ -101,7 +101,7 @@ func (s *Store) plan(ctx context.Context, text, args string) (plan string, err e
 			values[i], written[i] = 1, "1"
 		}
 	}
-	explain := "EXPLAIN QUERY PLAN " + text
+	explain := "EXPLAIN QUERY PLAN " + text //nolint:gosec // our own statement
 	if s.dialect.postgres {
 		for _, do := range []string{"DEALLOCATE ALL", "PREPARE hot AS " + text} {
 			if _, err := conn.ExecContext(ctx, do, pgx.QueryExecModeSimpleProtocol); err != nil {
