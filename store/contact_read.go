@@ -175,12 +175,8 @@ func (s *Store) Contacts(ctx context.Context, f survey.ContactFilter) (items []s
 
 // named gives the contacts that an id names.
 func (s *Store) named(ctx context.Context, mode survey.Mode, x survey.Identity) ([]string, error) {
-	modes := []survey.Mode{mode}
-	if mode == "" {
-		modes = []survey.Mode{survey.Live, survey.Test}
-	}
 	var ids []string
-	for _, mode := range modes {
+	for _, mode := range modesOf(mode) {
 		text, args := selectOwners, []any{x.Same(), x.Kind, string(mode)}
 		if x.Kind == survey.ByExternalID {
 			text, args = selectExternal, []any{survey.ContactID(mode, survey.Recipient{ExternalID: x.Value}), x.Value}
@@ -199,34 +195,57 @@ func (s *Store) named(ctx context.Context, mode survey.Mode, x survey.Identity) 
 	return ids, nil
 }
 
-// newest gives a page of the contacts that are not merged into another.
+// modesOf are the modes that a filter asks for: "" is any.
+func modesOf(m survey.Mode) []survey.Mode {
+	if m == "" {
+		return []survey.Mode{survey.Live, survey.Test}
+	}
+	return []survey.Mode{m}
+}
+
+// newest gives a page of the contacts that are not merged into another: of each mode by the index of what is new, joined here.
 func (s *Store) newest(ctx context.Context, f survey.ContactFilter) (ids []string, next string, err error) {
-	var w where
-	w.add("mode = %s", string(f.Mode))
+	type place struct {
+		at int64
+		id string
+	}
+	var before place
 	if f.Cursor != "" {
-		at, id, err := contactCursor(f.Cursor)
-		if err != nil {
+		if before.at, before.id, err = contactCursor(f.Cursor); err != nil {
 			return nil, "", err
 		}
-		w.args = append(w.args, at, id)
-		a, b := strconv.Itoa(len(w.args)-1), strconv.Itoa(len(w.args))
-		w.text.WriteString(" AND (created_at < $" + a + " OR created_at = $" + a + " AND id < $" + b + ")")
 	}
 	limit := page(f.Limit)
-	text := `SELECT id, created_at FROM contacts WHERE merged_into = ''` + w.text.String() + ` ORDER BY created_at DESC, id DESC` + w.limit(limit+1)
-	var places []string
-	rows, err := s.reader.query(ctx, text, w.args...)
-	err = each(rows, err, func(row scanner) error {
-		var id string
-		var at int64
-		err := row.Scan(&id, &at)
-		ids, places = append(ids, id), append(places, strconv.FormatInt(at, 36)+"."+id)
-		return err
-	})
-	if err != nil || len(ids) <= limit {
-		return ids, "", err
+	var places []place
+	for _, mode := range modesOf(f.Mode) {
+		w := where{args: []any{string(mode)}}
+		if before.id != "" {
+			w.args = append(w.args, before.at, before.id)
+			w.text.WriteString(" AND created_at <= $2 AND (created_at < $2 OR id < $3)")
+		}
+		text := `SELECT id, created_at FROM contacts WHERE mode = $1 AND merged_into = ''` + w.text.String() +
+			` ORDER BY created_at DESC, id DESC` + w.limit(limit+1)
+		rows, err := s.reader.query(ctx, text, w.args...)
+		err = each(rows, err, func(row scanner) error {
+			var p place
+			err := row.Scan(&p.id, &p.at)
+			places = append(places, p)
+			return err
+		})
+		if err != nil {
+			return nil, "", fmt.Errorf("list contacts: %w", err)
+		}
 	}
-	return ids[:limit], places[limit-1], nil
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(b.at, a.at), strings.Compare(b.id, a.id)) })
+	if len(places) > limit {
+		places = places[:limit]
+		last := places[limit-1]
+		next = strconv.FormatInt(last.at, 36) + "." + last.id
+	}
+	for _, p := range places {
+		ids = append(ids, p.id)
+	}
+	return ids, next, nil
 }
 
 // contactCursor reads the place where a page ended.

@@ -82,6 +82,7 @@ type dialect struct {
 	lock     string        // end of a SELECT of rows that will be changed
 	skip     string        // the same, passing over rows that another has locked
 	timeout  time.Duration // of one transaction; 0 = none
+	writer   string        // what a writer says when it has connected; "" = nothing
 }
 
 // Open connects, brings the tables up to date and starts the writer.
@@ -98,7 +99,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	writers := 1
 	if cfg.URL == "" {
 		s.db, connect, err = openSQLite(cfg.Dir)
-		s.dialect = dialect{begin: "BEGIN IMMEDIATE"}
+		s.dialect = dialect{begin: "BEGIN IMMEDIATE", writer: `PRAGMA cache_size = -8192`}
 	} else {
 		writers = max(1, cfg.Writers)
 		s.db, connect, err = openPostgres(cfg.URL)
@@ -146,9 +147,10 @@ func openSQLite(dir string) (*sql.DB, func(context.Context) (link, error), error
 	}
 	// The path is escaped for an SQLite URI: "?" and "#" would end it.
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
+	// Eight connections that read have a small cache each, which is void with every commit; the one that writes has more.
 	dsn := "file:" + escaped +
 		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)" +
-		"&_pragma=temp_store(memory)&_pragma=cache_size(-8192)&_pragma=wal_autocheckpoint(4000)"
+		"&_pragma=temp_store(memory)&_pragma=cache_size(-2048)&_pragma=wal_autocheckpoint(4000)"
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, nil, err

@@ -92,6 +92,12 @@ func (w *writer) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
+	if text := w.store.dialect.writer; text != "" {
+		if err := l.later(ctx, shaped{text: text}, "", nil); err != nil {
+			l.close()
+			return fmt.Errorf("connect: %w", err)
+		}
+	}
 	w.tx = &tx{link: l, dialect: w.store.dialect}
 	return nil
 }
