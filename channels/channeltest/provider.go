@@ -84,7 +84,7 @@ type Provider struct {
 	random     *rand.Rand
 
 	stop  chan struct{} // closed by Close
-	once  sync.Once
+	begun sync.Mutex    // whoever begins callbacks; nobody does when stop is closed
 	wg    sync.WaitGroup
 	slots chan struct{} // one for each callback under way
 	http  *http.Client
@@ -336,6 +336,13 @@ func (p *Provider) background(do func(ctx context.Context)) { p.later(0, do) }
 
 // later is background after a while.
 func (p *Provider) later(after time.Duration, do func(ctx context.Context)) {
+	p.begun.Lock()
+	defer p.begun.Unlock()
+	select {
+	case <-p.stop: // a request that was under way
+		return
+	default:
+	}
 	p.wg.Go(func() {
 		p.wait(nil, after)
 		select {
@@ -414,7 +421,13 @@ func (p *Provider) postOnce(ctx context.Context, dial, target string, header htt
 
 // end stops waiting requests and callbacks.
 func (p *Provider) end() {
-	p.once.Do(func() { close(p.stop) })
+	p.begun.Lock()
+	select {
+	case <-p.stop:
+	default:
+		close(p.stop)
+	}
+	p.begun.Unlock()
 	p.wg.Wait()
 	p.http.CloseIdleConnections()
 }
