@@ -149,18 +149,23 @@ func (c *chain) report() {
 	c.b.ReportMetric(0, "ns/op")
 }
 
+// loop measures dispatching, and reports it.
+func (c *chain) loop() {
+	for c.b.Loop() {
+		c.b.StopTimer()
+		c.accept()
+		c.b.StartTimer()
+		c.dispatch()
+	}
+	c.report()
+}
+
 // BenchmarkChain accepts, takes, loads, claims and finishes: processor time by stage, for a send.
 func BenchmarkChain(b *testing.B) {
 	for _, name := range storetest.Names(b) {
 		b.Run(name, func(b *testing.B) {
 			c := &chain{b: b, s: storetest.Open(b, name), stages: map[string]time.Duration{}}
-			for b.Loop() {
-				b.StopTimer()
-				c.accept()
-				b.StartTimer()
-				c.dispatch()
-			}
-			c.report()
+			c.loop()
 		})
 	}
 }
@@ -181,13 +186,7 @@ func BenchmarkGrowth(b *testing.B) {
 					c.dispatch()
 				}
 				clear(c.stages)
-				for b.Loop() {
-					b.StopTimer()
-					c.accept()
-					b.StartTimer()
-					c.dispatch()
-				}
-				c.report()
+				c.loop()
 			})
 		}
 	}

@@ -115,6 +115,17 @@ func (s *State) held(lane string, epoch int64) error {
 	return nil
 }
 
+// untouched checks that, and that nothing of the message is on its way.
+func (s *State) untouched(lane string, epoch int64) error {
+	if err := s.held(lane, epoch); err != nil {
+		return err
+	}
+	if s.open() != nil {
+		return fmt.Errorf("send %s has an attempt whose result is not known: %w", s.Send.ID, ErrConflict)
+	}
+	return nil
+}
+
 // Settle carries out a decision that is not Go. It is ErrConflict when another has the send.
 func Settle(s *State, lane string, epoch int64, d Decision, now time.Time) error {
 	if err := s.held(lane, epoch); err != nil {
@@ -154,11 +165,8 @@ func Settle(s *State, lane string, epoch int64, d Decision, now time.Time) error
 // PutOff gives back a message that was taken and that nobody worked on: it is due again at due, or when it expires. It is ErrConflict when
 // another has the send, or its message is on the way.
 func PutOff(s *State, lane string, epoch int64, due time.Time) error {
-	if err := s.held(lane, epoch); err != nil {
+	if err := s.untouched(lane, epoch); err != nil {
 		return err
-	}
-	if s.open() != nil {
-		return fmt.Errorf("send %s has an attempt whose result is not known: %w", s.Send.ID, ErrConflict)
 	}
 	if e := s.Send.ExpiresAt; !e.IsZero() && due.After(e) {
 		due = e
@@ -170,11 +178,8 @@ func PutOff(s *State, lane string, epoch int64, due time.Time) error {
 
 // Drop closes the message that is due because it cannot be made (law 2: with its reason).
 func Drop(s *State, lane string, epoch int64, why Reason, detail string, now time.Time) error {
-	if err := s.held(lane, epoch); err != nil {
+	if err := s.untouched(lane, epoch); err != nil {
 		return err
-	}
-	if s.open() != nil {
-		return fmt.Errorf("send %s has an attempt whose result is not known: %w", s.Send.ID, ErrConflict)
 	}
 	s.Send.Epoch++
 	s.Record(now, "message.dropped", "kind", string(s.Send.Kind), "reason", string(why), "detail", detail)
