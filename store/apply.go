@@ -16,6 +16,7 @@ type applyWork struct {
 	fn    func(*survey.State) error
 	known *survey.State // nil: the state has to be loaded
 	ready *change       // of known, by the caller; nil when fn went wrong or changed nothing
+	keys  []string      // under which a suppression of the addresses of known would be kept
 	out   survey.State
 }
 
@@ -37,11 +38,14 @@ func (s *Store) Apply(ctx context.Context, sendID string, fn func(*survey.State)
 }
 
 // ApplyFrom is Apply for who has the state already, from Load, Apply or ApplyFrom: it is not loaded again unless it
-// changed since. Suppressions are read freshly in any case: who left meanwhile has left.
+// changed since, or unless its addresses have suppressions: who left meanwhile has left.
 func (s *Store) ApplyFrom(ctx context.Context, known survey.State, fn func(*survey.State) error) (survey.State, error) {
 	w := &applyWork{id: known.Send.ID, fn: fn, known: &known}
-	if c, err := s.change(&known, fn); err == nil && !c.nothing() {
-		w.ready = c
+	if len(known.Suppressions) == 0 {
+		if c, err := s.change(&known, fn); err == nil && !c.nothing() {
+			w.ready = c
+			w.keys, _ = s.askedFor(addressesOf(&known.Send.Recipient))
+		}
 	}
 	if err := s.do(ctx, applyJob, 4, w); err != nil {
 		return survey.State{}, err
@@ -54,7 +58,8 @@ type turn struct {
 	id      string
 	works   []*applyWork
 	jobs    []*job
-	rev     int64 // of the row
+	rev     int64    // of the row
+	keys    []string // under which there must be no suppression; none = whatever there is
 	now     *survey.State
 	changes []*change
 	row     bool // of the send: it has to be written
@@ -78,15 +83,15 @@ func turns(jobs []*job) []*turn {
 	return all
 }
 
-// known is the latest state that the callers know; nil when one of them knows none.
-func (u *turn) known() *survey.State {
-	var known *survey.State
+// known is the call that knows the latest state; nil when one of them knows none.
+func (u *turn) known() *applyWork {
+	var known *applyWork
 	for _, w := range u.works {
-		if w.known == nil || w.ready == nil {
+		if w.ready == nil {
 			return nil
 		}
-		if known == nil || w.known.Send.Rev > known.Send.Rev {
-			known = w.known
+		if known == nil || w.known.Send.Rev > known.known.Send.Rev {
+			known = w
 		}
 	}
 	return known
@@ -121,25 +126,14 @@ func (s *Store) runApply(ctx context.Context, t *tx, jobs []*job) error {
 	return nil
 }
 
-// hope works from what the callers know. It gives those for which that was not the latest, or went wrong: nothing of
-// them is written.
+// hope works from what the callers know. It gives those for which that was not the latest, or went wrong, or whose addresses have
+// suppressions now: nothing of them is written.
 func (s *Store) hope(ctx context.Context, t *tx, turns []*turn) (missed []*turn, err error) {
-	if len(turns) == 0 {
-		return nil, nil
-	}
-	var addresses []string
+	good := make([]*turn, 0, len(turns))
 	for _, u := range turns {
-		addresses = append(addresses, addressesOf(&u.known().Send.Recipient)...)
-	}
-	by, err := s.suppressedBy(ctx, t, addresses)
-	if err != nil {
-		return nil, err
-	}
-	var good []*turn
-	for _, u := range turns {
-		known := *u.known()
-		known.Suppressions = suppressionsOf(&known.Send, by)
-		u.begin(&known)
+		w := u.known()
+		u.begin(w.known)
+		u.keys = w.keys
 		if s.run(u, true) {
 			good = append(good, u)
 		} else {
@@ -187,7 +181,9 @@ func (s *Store) lock(ctx context.Context, t *tx, turns []*turn) error {
 	return err
 }
 
-func (u *turn) begin(st *survey.State) { u.rev, u.now, u.changes, u.row = st.Send.Rev, st, nil, false }
+func (u *turn) begin(st *survey.State) {
+	u.rev, u.keys, u.now, u.changes, u.row = st.Send.Rev, nil, st, nil, false
+}
 
 // run makes the changes of a turn one after the other. In hope each must go well, and is written to the row: it alone
 // tells whether the state was the latest.

@@ -35,6 +35,14 @@ func (s *Store) suppressionKeys(address string) []string {
 }
 
 func (s *Store) erasedAddress(address string) string {
+	key, _ := s.hashes.get(address, func(key *string) error {
+		*key = s.hashed(address)
+		return nil
+	})
+	return key
+}
+
+func (s *Store) hashed(address string) string {
 	mac := hmac.New(sha256.New, s.keyed)
 	_, _ = mac.Write([]byte(address)) // never fails
 	return keyedPrefix + hex.EncodeToString(mac.Sum(nil)[:16])

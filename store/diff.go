@@ -22,6 +22,8 @@ WHERE id = $11 AND rev = $12`
 	updateSendInPlace = `
 UPDATE sends SET status = $1, epoch = $2, tries = $3, updated_at = $4, thread = $5, attempts = $6, rev = $7 WHERE id = $8 AND rev = $9`
 
+	whileNobodyLeft = ` AND NOT EXISTS (SELECT 1 FROM suppressions WHERE address IN (%s))`
+
 	updateRecipient = `UPDATE sends SET email = $2, phone = $3, viber_id = $4, plan = $5, doc = $6 WHERE id = $1`
 
 	insertAttempts      = `INSERT INTO attempts (` + attemptColumns + `) VALUES %s`
@@ -34,11 +36,31 @@ UPDATE attempts SET status = $1, provider_id = $2, fault = $3, code = $4, segmen
 	insertLedgerShape = "ttttt"
 )
 
+// guarded is a statement that writes a send as long as there is no suppression under any of some keys: to look for them
+// before is a round trip to PostgreSQL, and half of the time of the statement.
+func guarded(text string) string {
+	switch text {
+	case updateSendInPlace:
+		return updateSendInPlace + whileNobodyLeft
+	case updateSendDue:
+		return updateSendDue + whileNobodyLeft
+	default:
+		return updateSend + whileNobodyLeft
+	}
+}
+
 // writeSends writes the rows of sends that are still at the revision that was known. It gives the others.
 func (s *Store) writeSends(ctx context.Context, t *tx, turns []*turn) (missed []*turn, err error) {
-	err = t.link.execEach(ctx, len(turns), func(args []any, i int) (shaped, []any) {
+	err = t.link.execEach(ctx, "t", len(turns), func(args []any, i int) (shaped, []any) {
 		text, args := turns[i].update(args)
-		return shaped{text: text}, args
+		keys := turns[i].keys
+		if len(keys) == 0 {
+			return shaped{text: text}, args
+		}
+		for _, key := range keys {
+			args = append(args, key)
+		}
+		return shaped{guarded(text), len(keys)}, args
 	}, func(i int, n int64) {
 		if n == 0 {
 			missed = append(missed, turns[i])

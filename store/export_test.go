@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -56,6 +58,8 @@ func (s *Store) HotPlans(ctx context.Context) (map[string]string, error) {
 		"queues":       {text: selectDueQueues, args: "nt"},
 		"due":          {text: selectDue, args: "ttnnn"},
 		"take":         {text: takeSends, shape: takeSendsShape},
+		"claim":        {text: expand(guarded(updateSendInPlace), "t", 2, s.dialect.postgres), args: "tnnntnntntt"},
+		"finish":       {text: expand(guarded(updateSendDue), "t", 2, s.dialect.postgres), args: "tttnnnntnntntt"},
 		"cancel":       {text: cancelPending, shape: cancelPendingShape},
 		"sends":        {text: selectSends, args: ids},
 		"attempts":     {text: selectAttempts, args: ids},
@@ -129,4 +133,24 @@ func (s *Store) plan(ctx context.Context, text, args string) (plan string, err e
 func (s *Store) HistoriesOf(ctx context.Context, address string) (n int, err error) {
 	err = s.reader.row(ctx, `SELECT count(*) FROM threads WHERE address = $1 AND history <> ''`, []any{address}, &n)
 	return n, err
+}
+
+// Gathered gives how many jobs come into one group, after which time, and what the writer will remember of it, when its last group had some,
+// the first one of this is there, and the others come after so long each. ended closes the queue behind them.
+func Gathered(last int, linger time.Duration, ended bool, after ...time.Duration) (jobs int, took time.Duration, remembered int) {
+	w := &writer{store: &Store{queue: make(chan *job, queueLength), dialect: dialect{linger: linger}}, last: last}
+	var coming sync.WaitGroup
+	defer coming.Wait()
+	coming.Go(func() {
+		for _, d := range after {
+			<-time.After(d)
+			w.store.queue <- &job{rows: 1}
+		}
+		if ended {
+			close(w.store.queue)
+		}
+	})
+	start := time.Now()
+	jobs = len(w.gather(&job{rows: 1}))
+	return jobs, time.Since(start), w.last
 }

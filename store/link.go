@@ -22,8 +22,8 @@ type link interface {
 	later(ctx context.Context, key shaped, shape string, args []any) error
 	// exec gives the number of rows that changed.
 	exec(ctx context.Context, key shaped, shape string, args []any) (int64, error)
-	// execEach runs n statements with the values that add appends, and tells how many rows each changed.
-	execEach(ctx context.Context, n int, add func(args []any, i int) (shaped, []any), changed func(i int, n int64)) error
+	// execEach runs n statements with the values that add appends, and tells how many rows each changed. shape is of those that have one.
+	execEach(ctx context.Context, shape string, n int, add func(args []any, i int) (shaped, []any), changed func(i int, n int64)) error
 	// each calls fn for every row. fn must not use the link.
 	each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error
 	commit(ctx context.Context) error
@@ -41,6 +41,7 @@ type sqliteLink struct {
 	conn  driver.Conn
 	stmts map[shaped]sqliteStmt
 	args  []driver.NamedValue
+	rows  []any // of execEach
 }
 
 type sqliteStmt interface {
@@ -116,12 +117,14 @@ func (l *sqliteLink) exec(ctx context.Context, key shaped, shape string, args []
 	return res.RowsAffected()
 }
 
-func (l *sqliteLink) execEach(ctx context.Context, n int, add func([]any, int) (shaped, []any), changed func(int, int64)) error {
-	var args []any
+func (l *sqliteLink) execEach(
+	ctx context.Context, shape string, n int, add func([]any, int) (shaped, []any), changed func(int, int64),
+) error {
 	for i := range n {
-		var key shaped
-		key, args = add(args[:0], i)
-		rows, err := l.exec(ctx, key, "", args)
+		key, args := add(l.rows[:0], i)
+		l.rows = args
+		rows, err := l.exec(ctx, key, shape, args)
+		clear(args)
 		if err != nil {
 			return err
 		}
@@ -283,14 +286,16 @@ func (l *postgresLink) exec(ctx context.Context, key shaped, shape string, args 
 	return n, err
 }
 
-func (l *postgresLink) execEach(ctx context.Context, n int, add func([]any, int) (shaped, []any), changed func(int, int64)) error {
+func (l *postgresLink) execEach(
+	ctx context.Context, shape string, n int, add func([]any, int) (shaped, []any), changed func(int, int64),
+) error {
 	if n == 0 {
 		return nil
 	}
 	before := l.batch.Len()
 	for i := range n {
 		key, args := add(nil, i)
-		if err := l.queue(ctx, key, "", args); err != nil {
+		if err := l.queue(ctx, key, shape, args); err != nil {
 			return err
 		}
 	}

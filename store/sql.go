@@ -34,11 +34,12 @@ func ladderUp(n int) int {
 }
 
 // expand puts the placeholders of n rows in the place of %s. shape has one byte a column; in the first row, n marks
-// a number whose type PostgreSQL cannot see by itself. One column makes a list, more make rows of VALUES.
+// a number whose type PostgreSQL cannot see by itself. One column makes a list, more make rows of VALUES. Other placeholders come before %s.
 //
 // SQLite gets bare question marks: it keeps a list of numbered ones, and looks each up in it one by one.
 func expand(text, shape string, n int, postgres bool) string {
 	var b strings.Builder
+	before := strings.Count(text, "$")
 	for row := range n {
 		if row > 0 {
 			b.WriteByte(',')
@@ -52,7 +53,7 @@ func expand(text, shape string, n int, postgres bool) string {
 			}
 			place := "?"
 			if postgres {
-				place = "$" + strconv.Itoa(row*len(shape)+col+1)
+				place = "$" + strconv.Itoa(before+row*len(shape)+col+1)
 			}
 			if row == 0 && shape[col] == 'n' {
 				place = "CAST(" + place + " AS BIGINT)"
@@ -235,45 +236,69 @@ func (t *tx) later(ctx context.Context, text string, args ...any) error {
 }
 
 // insert runs a multi-row statement for the rows 0 to n-1, in portions; add appends the values of row i, one for
-// each byte of shape. short, when not nil, is called for a portion of which not every row was taken.
+// each byte of shape. short, when not nil, is called for a portion of which not every row was taken, after all of them.
 func (t *tx) insert(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, short func(from, to int, taken int64) error) error {
-	return t.portions(n, add, func(from, to int, args []any) error {
-		key := shaped{text, to - from}
-		if short == nil {
-			return t.link.later(ctx, key, shape, args)
+	parts := portions(n)
+	rows := func(args []any, i int) (shaped, []any) {
+		for row := parts[i].from; row < parts[i].to; row++ {
+			args = add(args, row)
 		}
-		taken, err := t.link.exec(ctx, key, shape, args)
-		if err != nil || taken == int64(to-from) {
-			return err
+		return shaped{text, parts[i].to - parts[i].from}, args
+	}
+	if short == nil {
+		for i := range parts {
+			key, args := rows(t.buffer[:0], i)
+			t.buffer = args
+			err := t.link.later(ctx, key, shape, args)
+			clear(args)
+			if err != nil {
+				return err
+			}
 		}
-		return short(from, to, taken)
-	})
+		return nil
+	}
+	taken := make([]int64, len(parts))
+	err := t.link.execEach(ctx, shape, len(parts), rows, func(i int, n int64) { taken[i] = n })
+	for i, p := range parts {
+		if err == nil && taken[i] < int64(p.to-p.from) {
+			err = short(p.from, p.to, taken[i])
+		}
+	}
+	return err
 }
 
-// insertReturning is insert for statements that answer with rows.
+// insertReturning is insert for statements that answer with rows, and for which it makes no difference when a row is there twice.
 func (t *tx) insertReturning(ctx context.Context, text, shape string, n int, add func(args []any, i int) []any, fn func(scanner) error) error {
-	return t.portions(n, add, func(from, to int, args []any) error {
-		return t.each(ctx, shaped{text, to - from}, shape, args, fn)
-	})
-}
-
-// portions calls run for as many rows as a statement is made for; args are good until it returns.
-func (t *tx) portions(n int, add func(args []any, i int) []any, run func(from, to int, args []any) error) error {
 	for from := 0; from < n; {
-		to := from + ladder(n-from)
-		args := t.buffer[:0]
-		for i := from; i < to; i++ {
-			args = add(args, i)
+		size := ladder(n - from)
+		if t.dialect.postgres { // filled up with the last row: a round trip costs more
+			size = ladderUp(n - from)
 		}
-		t.buffer = args
-		err := run(from, to, args)
+		args := t.buffer[:0]
+		for i := from; i < from+size; i++ {
+			args = add(args, min(i, n-1))
+		}
+		t.buffer, from = args, from+size
+		err := t.each(ctx, shaped{text, size}, shape, args, fn)
 		clear(args)
 		if err != nil {
 			return err
 		}
-		from = to
 	}
 	return nil
+}
+
+// A portion is some rows of a multi-row statement.
+type portion struct{ from, to int }
+
+// portions divides n rows into as many as statements are made for.
+func portions(n int) []portion {
+	var parts []portion
+	for from := 0; from < n; {
+		to := from + ladder(n-from)
+		parts, from = append(parts, portion{from, to}), to
+	}
+	return parts
 }
 
 // notFound turns a change of no row into survey.ErrNotFound.

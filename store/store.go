@@ -60,8 +60,9 @@ type Store struct {
 	reader    reader
 	plans     memo[[]survey.Step]
 	docs      memo[doc]
-	noFatigue bool   // Config.NoFatigue
-	keyed     []byte // under which the addresses of erased people are hashed
+	hashes    memo[string] // of addresses
+	noFatigue bool         // Config.NoFatigue
+	keyed     []byte       // under which the addresses of erased people are hashed
 
 	queue   chan *job
 	writers sync.WaitGroup
@@ -83,6 +84,7 @@ type dialect struct {
 	skip     string        // the same, passing over rows that another has locked
 	timeout  time.Duration // of one transaction; 0 = none
 	writer   string        // what a writer says when it has connected; "" = nothing
+	linger   time.Duration // for which a group waits for callers that come again; a commit that takes longer gathers them by itself
 }
 
 // Open connects, brings the tables up to date and starts the writer.
@@ -99,7 +101,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	writers := 1
 	if cfg.URL == "" {
 		s.db, connect, err = openSQLite(cfg.Dir)
-		s.dialect = dialect{begin: "BEGIN IMMEDIATE", writer: `PRAGMA cache_size = -8192`}
+		s.dialect = dialect{begin: "BEGIN IMMEDIATE", writer: `PRAGMA cache_size = -8192`, linger: 500 * time.Microsecond}
 	} else {
 		writers = max(1, cfg.Writers)
 		s.db, connect, err = openPostgres(cfg.URL)

@@ -14,6 +14,7 @@ const (
 	flushAfter  = 100 * time.Millisecond // without work, until contacts are written
 	// With work, how often some contacts are written in between.
 	flushAtLeast = 250 * time.Millisecond
+	lingerAfter  = 4 // jobs of the last group, from which on the next one is waited for
 )
 
 // A kind of job: those of one kind are merged into common statements.
@@ -85,6 +86,7 @@ type writer struct {
 	behind  backlog
 	flushed time.Time
 	part    int // sends of the backlog in the next commit of contacts
+	last    int // jobs of the last group
 }
 
 func (w *writer) open(ctx context.Context) error {
@@ -121,7 +123,7 @@ func (w *writer) run() {
 				w.flush()
 				return
 			}
-			w.write(w.drain(first))
+			w.write(w.gather(first))
 			if len(w.store.queue) == 0 && time.Since(w.flushed) > flushAtLeast { // else there may never be a pause
 				w.flush()
 			}
@@ -135,19 +137,33 @@ func (w *writer) run() {
 	}
 }
 
-// drain gives a job and those that wait behind it.
-func (w *writer) drain(first *job) []*job {
+// gather gives a job and those that wait behind it. Callers whose answers came with the last commit ask again at once, and together: a group
+// that begins with the first of them is followed by one of the others, and each costs its own pages and fsync. So it waits a moment for
+// as many as there were last time.
+func (w *writer) gather(first *job) []*job {
 	group, rows := []*job{first}, first.rows
+	defer func() { w.last = len(group) }()
+	var late <-chan time.Time
 	for rows < groupRows && len(group) < groupJobs {
+		var j *job // nil: the queue is closed
 		select {
-		case j, ok := <-w.store.queue:
-			if !ok {
+		case j = <-w.store.queue:
+		default:
+			if w.last < lingerAfter || len(group) >= w.last || w.store.dialect.linger == 0 {
 				return group
 			}
-			group, rows = append(group, j), rows+j.rows
-		default:
+			if late == nil {
+				late = time.After(w.store.dialect.linger)
+			}
+			select {
+			case j = <-w.store.queue:
+			case <-late:
+			}
+		}
+		if j == nil {
 			return group
 		}
+		group, rows = append(group, j), rows+j.rows
 	}
 	return group
 }
