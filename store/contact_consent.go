@@ -50,7 +50,7 @@ func putConsents(ctx context.Context, t *tx, all []*contact) error {
 	if err := writeConsents(ctx, t, rows); err != nil {
 		return err
 	}
-	return writeSuppressions(ctx, t, stops, nil)
+	return writeSuppressions(ctx, t, stops)
 }
 
 func writeConsents(ctx context.Context, t *tx, rows []consentOf) error {
@@ -113,7 +113,7 @@ func (s *Store) RecordConsent(ctx context.Context, mode survey.Mode, contactID s
 				})
 			}
 		}
-		if err := writeSuppressions(ctx, t, stops, nil); err != nil {
+		if err := writeSuppressions(ctx, t, stops); err != nil {
 			return err
 		}
 		return writeContactEvents(ctx, t, events)

@@ -336,7 +336,7 @@ func (s *Store) eraseAddresses(ctx context.Context, t *tx, tr *trace) (suppressi
 			return err
 		})
 		if err == nil {
-			err = writeSuppressions(ctx, t, kept, nil)
+			err = writeSuppressions(ctx, t, kept)
 		}
 		if err == nil {
 			err = t.later(ctx, deleteSuppressed, clean(a), string(tr.Mode))

@@ -176,7 +176,10 @@ func (s *Store) write(ctx context.Context, t *tx, d *diff) error {
 	if err := writeResponses(ctx, t, d.responses); err != nil {
 		return err
 	}
-	return writeSuppressions(ctx, t, d.suppressions, d.lifts)
+	if err := s.deleteSuppressions(ctx, t, d.lifts); err != nil {
+		return err
+	}
+	return writeSuppressions(ctx, t, d.suppressions)
 }
 
 func writeAttempts(ctx context.Context, t *tx, d *diff) error {

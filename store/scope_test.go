@@ -122,6 +122,32 @@ func TestLiftIsNoted(t *testing.T) {
 	})
 }
 
+// Who was erased after a STOP and orders again may take it back by a reply: what is kept under a hash of the address goes too.
+func TestErasedPersonStartsAgain(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		ana := accept(t, s, to(1, survey.Recipient{ExternalID: "c-1", Phone: anaPhone}))[0].Send
+		stop := survey.Suppression{Mode: survey.Live, Channel: survey.SMS, Address: anaPhone, Scope: survey.ScopeAll, Reason: "stop_keyword", At: t0}
+		must(t, s.Suppress(ctx, stop))
+		_, err := s.EraseContact(ctx, survey.Live, ana.ContactID, "usr_1", t0)
+		must(t, err)
+		again := accept(t, s, to(2, survey.Recipient{Phone: anaPhone}))[0].Send
+		st := load(t, s, again.ID)
+		if len(st.Suppressions) != 1 || st.Suppressions[0].Address != anaPhone {
+			t.Fatalf("after the erasure: %+v", st.Suppressions)
+		}
+		_, err = s.ApplyFrom(ctx, st, func(st *survey.State) error {
+			st.Lift, st.Suppressions = st.Suppressions, nil
+			return nil
+		})
+		must(t, err)
+		left, err := s.SuppressionsUnder(ctx, survey.Live, []string{anaPhone})
+		must(t, err)
+		diff(t, "left", 0, len(left))
+	})
+}
+
 // A list may name an address twice: what was said first stays, of what reaches nobody the latest.
 func TestSuppressTwiceInOneList(t *testing.T) {
 	t.Parallel()

@@ -94,12 +94,19 @@ func suppressionsOf(m *survey.Send, by map[string][]survey.Suppression) []survey
 	return of
 }
 
-func writeSuppressions(ctx context.Context, t *tx, added, lifted []survey.Suppression) error {
+// deleteSuppressions takes back what was kept of addresses, also under the hash of one whose person was erased.
+func (s *Store) deleteSuppressions(ctx context.Context, t *tx, lifted []survey.Suppression) error {
 	for _, p := range lifted {
-		if err := t.later(ctx, deleteSuppression, clean(p.Address), string(p.Channel), string(p.Mode), p.Scope, p.Subject); err != nil {
-			return fmt.Errorf("lift suppression: %w", err)
+		for _, key := range s.suppressionKeys(clean(p.Address)) {
+			if err := t.later(ctx, deleteSuppression, key, string(p.Channel), string(p.Mode), p.Scope, p.Subject); err != nil {
+				return fmt.Errorf("lift suppression: %w", err)
+			}
 		}
 	}
+	return nil
+}
+
+func writeSuppressions(ctx context.Context, t *tx, added []survey.Suppression) error {
 	added = distinct(added)
 	err := t.insert(ctx, insertSuppressions, insertSuppressionsShape, len(added), func(args []any, i int) []any {
 		p := added[i]
@@ -171,7 +178,7 @@ func (s *Store) SuppressAll(ctx context.Context, all []survey.Suppression) error
 		}
 		fresh, err := notSuppressed(ctx, t, made)
 		if err == nil {
-			err = writeSuppressions(ctx, t, made, nil)
+			err = writeSuppressions(ctx, t, made)
 		}
 		if err != nil {
 			return err
