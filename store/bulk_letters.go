@@ -71,7 +71,7 @@ func (s *Store) Letters(ctx context.Context, f survey.LetterFilter) (items []sur
 		items = append(items, l)
 		return err
 	})
-	items, next = cut(items, limit, func(l survey.Letter) string { return l.Send.ID })
+	items, next = cut(items, limit, "", func(l survey.Letter) string { return l.Send.ID })
 	return items, next, err
 }
 

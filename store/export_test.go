@@ -12,6 +12,9 @@ import (
 	"github.com/odziv/odziv/survey"
 )
 
+// Walk sets how many ids one call of a list looks at.
+func (s *Store) Walk(most int) { s.walkMost = most }
+
 // Widen is widen, for tests.
 func (s *Store) Widen(ctx context.Context, states []survey.State) (map[string][]string, error) {
 	return s.widen(ctx, states)
@@ -60,6 +63,7 @@ func (s *Store) HotPlans(ctx context.Context) (map[string]string, error) {
 		"take":         {text: takeSends, shape: takeSendsShape},
 		"claim":        {text: expand(guarded(updateSendInPlace), "t", 2, s.dialect.postgres), args: "tnnntnntntt"},
 		"finish":       {text: expand(guarded(updateSendDue), "t", 2, s.dialect.postgres), args: "tttnnnntnntntt"},
+		"walk":         {text: `SELECT id FROM sends WHERE id <> '' AND id < $1 ORDER BY id DESC LIMIT $2 OFFSET $3`, args: "tnn"},
 		"cancel":       {text: cancelPending, shape: cancelPendingShape},
 		"sends":        {text: selectSends, args: ids},
 		"attempts":     {text: selectAttempts, args: ids},

@@ -136,29 +136,39 @@ func writeResponses(ctx context.Context, t *tx, responses []*survey.Response) er
 	return nil
 }
 
-// Responses lists responses, newest first. next is "" at the end. survey.InvalidError when the cursor is none.
+// Responses lists responses, newest first. next is "" at the end; where few are wanted among many, a page may have fewer than the
+// limit, or none, and a next. survey.InvalidError when the cursor is none.
 func (s *Store) Responses(ctx context.Context, f survey.ResponseFilter) (items []survey.Response, next string, err error) {
 	if err := checkCursor(survey.ResponsePrefix, f.Cursor); err != nil {
 		return nil, "", err
 	}
-	var w where
-	w.add("mode = %s", string(f.Mode))
-	w.add("survey = %s", f.Survey)
-	w.add("send_id = %s", f.SendID)
-	w.add("segment = %s", string(f.Segment))
-	w.add("id < %s", f.Cursor)
 	limit := page(f.Limit)
-	text := `SELECT ` + responseColumns + ` FROM responses WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1)
-	rows, err := s.reader.query(ctx, text, w.args...)
-	err = each(rows, err, func(row scanner) error {
-		r, err := scanResponse(row)
-		items = append(items, r)
-		return err
-	})
+	read := func(from, below string) (enough bool, err error) {
+		var w where
+		w.add("mode = %s", string(f.Mode))
+		w.add("survey = %s", f.Survey)
+		w.add("send_id = %s", f.SendID)
+		w.add("segment = %s", string(f.Segment))
+		w.add("id >= %s", from)
+		w.add("id < %s", below)
+		text := `SELECT ` + responseColumns + ` FROM responses WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1-len(items))
+		rows, err := s.reader.query(ctx, text, w.args...)
+		err = each(rows, err, func(row scanner) error {
+			r, err := scanResponse(row)
+			items = append(items, r)
+			return err
+		})
+		return len(items) > limit, err
+	}
+	if f.SendID != "" { // an index knows it
+		_, err = read("", f.Cursor)
+	} else {
+		next, err = s.walk(ctx, "responses", f.Cursor, read)
+	}
 	if err != nil {
 		return nil, "", err
 	}
-	items, next = cut(items, limit, func(r survey.Response) string { return r.ID })
+	items, next = cut(items, limit, next, func(r survey.Response) string { return r.ID })
 	return items, next, answersOf(ctx, &s.reader, items)
 }
 

@@ -410,34 +410,52 @@ func (w *where) limit(n int) string {
 	return " LIMIT $" + strconv.Itoa(len(w.args))
 }
 
-// Sends lists sends, newest first. next is "" at the end. survey.InvalidError when the cursor is none.
+func (w *where) offset(n int) string {
+	w.args = append(w.args, int64(n))
+	return " OFFSET $" + strconv.Itoa(len(w.args))
+}
+
+// Sends lists sends, newest first. next is "" at the end; where few sends are wanted among many, a page may have fewer than the limit,
+// or none, and a next. survey.InvalidError when the cursor is none.
 func (s *Store) Sends(ctx context.Context, f survey.SendFilter) (items []survey.Send, next string, err error) {
 	if err := checkCursor(survey.SendPrefix, f.Cursor); err != nil {
 		return nil, "", err
 	}
-	var w where
-	w.add("mode = %s", string(f.Mode))
-	w.add("survey = %s", f.Survey)
-	w.add("status = %s", string(f.Status))
-	w.add("transaction_id = %s AND transaction_id <> ''", f.Transaction)
-	w.add("contact_id = %s", f.Contact)
-	w.add("id < %s", f.Cursor)
 	limit := page(f.Limit)
-	text := `SELECT ` + sendColumns + ` FROM sends WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1)
-	rows, err := s.reader.query(ctx, text, w.args...)
-	err = each(rows, err, func(row scanner) error {
-		m, err := s.scanSend(row)
-		items = append(items, m.Send)
-		return err
-	})
-	items, next = cut(items, limit, func(m survey.Send) string { return m.ID })
-	return items, next, err
+	read := func(from, below string) (enough bool, err error) {
+		var w where
+		w.add("mode = %s", string(f.Mode))
+		w.add("survey = %s", f.Survey)
+		w.add("status = %s", string(f.Status))
+		w.add("transaction_id = %s AND transaction_id <> ''", f.Transaction)
+		w.add("contact_id = %s", f.Contact)
+		w.add("id >= %s", from)
+		w.add("id < %s", below)
+		text := `SELECT ` + sendColumns + ` FROM sends WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1-len(items))
+		rows, err := s.reader.query(ctx, text, w.args...)
+		err = each(rows, err, func(row scanner) error {
+			m, err := s.scanSend(row)
+			items = append(items, m.Send)
+			return err
+		})
+		return len(items) > limit, err
+	}
+	if f.Transaction != "" { // an index knows it
+		_, err = read("", f.Cursor)
+	} else {
+		next, err = s.walk(ctx, "sends", f.Cursor, read)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	items, next = cut(items, limit, next, func(m survey.Send) string { return m.ID })
+	return items, next, nil
 }
 
-// cut takes the one item too many off a page; its presence says that there is a next page.
-func cut[T any](items []T, limit int, id func(T) string) ([]T, string) {
+// cut takes the one item too many off a page; its presence says that there is a next page. Without it next is where to look on, or "".
+func cut[T any](items []T, limit int, next string, id func(T) string) ([]T, string) {
 	if len(items) <= limit {
-		return items, ""
+		return items, next
 	}
 	items = items[:limit]
 	return items, id(items[limit-1])
@@ -468,6 +486,6 @@ func (s *Store) Events(ctx context.Context, sendID, cursor string, limit int) (i
 		items = append(items, e)
 		return decodeJSON(data, &items[len(items)-1].Data)
 	})
-	items, next = cut(items, limit, func(e survey.Event) string { return e.ID })
+	items, next = cut(items, limit, "", func(e survey.Event) string { return e.ID })
 	return items, next, err
 }

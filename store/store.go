@@ -62,6 +62,7 @@ type Store struct {
 	docs      memo[doc]
 	hashes    memo[string] // of addresses
 	noFatigue bool         // Config.NoFatigue
+	walkMost  int          // ids that one call of a list looks at
 	keyed     []byte       // under which the addresses of erased people are hashed
 
 	queue   chan *job
@@ -89,7 +90,7 @@ type dialect struct {
 
 // Open connects, brings the tables up to date and starts the writer.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{log: cfg.Log, now: cfg.Now, noFatigue: cfg.NoFatigue, queue: make(chan *job, queueLength), closing: make(chan struct{})}
+	s := &Store{log: cfg.Log, now: cfg.Now, noFatigue: cfg.NoFatigue, walkMost: walkMost, queue: make(chan *job, queueLength), closing: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
