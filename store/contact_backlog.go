@@ -22,7 +22,7 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at`
 	selectLatest  = `SELECT id FROM sends ORDER BY id DESC LIMIT $1`
 	backlogMost   = 1024 // sends of the backlog in one commit
 	backlogLeast  = 32
-	behindForgive = 24 * time.Hour // a mark that nobody moved for so long is of a process that is gone
+	behindForgive = time.Hour // a mark that nobody moved for so long is of a process that is gone: whoever is behind moves it with every part
 
 	// A look-up for each send: a join might be made by reading all contacts.
 	selectFrom = `
@@ -159,13 +159,17 @@ func (s *Store) healContacts(ctx context.Context, latest int) error {
 	})
 }
 
-// owesContacts reports whether any writer is behind: then the rows of contacts do not list every send.
-func (s *Store) owesContacts(ctx context.Context) (owes bool, err error) {
+// owedContacts gives from which send on a writer is behind: from there the rows of contacts do not list every send.
+func (s *Store) owedContacts(ctx context.Context) (from string, owed bool, err error) {
 	rows, err := s.reader.query(ctx, selectBehind)
 	err = each(rows, err, func(row scanner) error {
-		owes = true
-		var from []byte
-		return row.Scan(&from)
+		var mark []byte
+		err := row.Scan(&mark)
+		if !owed || string(mark) < from {
+			from = string(mark)
+		}
+		owed = true
+		return err
 	})
-	return owes, err
+	return from, owed, err
 }

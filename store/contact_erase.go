@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	selectSendsOfContacts = `SELECT id FROM sends WHERE contact_id IN (%s)`
+	selectSendsOfContacts = `SELECT id FROM sends WHERE id >= $1 AND contact_id IN (%s)`
 
 	forgetAttempts = `UPDATE attempts SET address = '' WHERE address <> '' AND send_id IN (%s)`
 
@@ -54,14 +54,19 @@ func (s *Store) trace(ctx context.Context, mode survey.Mode, id string) (*trace,
 		return nil, err
 	}
 	tr := &trace{whole: p, sends: p.sends, senders: map[string]bool{}, heard: map[string]bool{}, messages: map[string]string{}}
-	owes, err := s.owesContacts(ctx)
+	from, owed, err := s.owedContacts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if p.full || owes {
-		if tr.sends, err = s.sendsOf(ctx, p.contacts); err != nil {
+	if p.full {
+		from = ""
+	}
+	if p.full || owed {
+		found, err := s.sendsOf(ctx, from, p.contacts)
+		if err != nil {
 			return nil, err
 		}
+		tr.sends = newestOnce(append(slices.Clone(tr.sends), found...))
 	}
 	states, err := s.load(ctx, &s.reader, tr.sends, "")
 	if err != nil {
@@ -101,17 +106,22 @@ func (tr *trace) word(w string, address bool) {
 	}
 }
 
-func (s *Store) sendsOf(ctx context.Context, contacts []string) ([]string, error) {
+// sendsOf reads the sends from an id on, for those that the rows of contacts do not list.
+func (s *Store) sendsOf(ctx context.Context, from string, contacts []string) ([]string, error) {
 	var ids []string
-	err := in(ctx, &s.reader, selectSendsOfContacts, contacts, func(row scanner) error {
+	err := inAfter(ctx, &s.reader, selectSendsOfContacts, []any{from}, contacts, func(row scanner) error {
 		var id string
 		err := row.Scan(&id)
 		ids = append(ids, id)
 		return err
 	})
+	return ids, err
+}
+
+func newestOnce(ids []string) []string {
 	slices.Sort(ids)
 	slices.Reverse(ids)
-	return slices.Compact(ids), err
+	return slices.Compact(ids)
 }
 
 // unshared gives the addresses that name no other contact of the mode: what is kept under the others is of somebody else too.

@@ -557,3 +557,34 @@ func TestContactsBacklog(t *testing.T) {
 		}
 	})
 }
+
+// Who is erased while contacts are still to be written loses the sends that the row of the contact lists, and those that it does not yet.
+func TestEraseWhileContactsAreOwed(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		ana := survey.Recipient{ExternalID: "c-ana", Phone: anaPhone}
+		ids := []string{accept(t, s, to(1, ana))[0].ID}
+		p, err := s.Person(ctx, survey.Live, survey.ContactID(survey.Live, ana), 0) // is written
+		must(t, err)
+		sends := make([]survey.Send, 3000)
+		for i := range sends {
+			sends[i] = to(10+i, survey.Recipient{ExternalID: fmt.Sprintf("c-%d", i), Phone: fmt.Sprintf("+38591%07d", i)})
+		}
+		sends[2999] = to(2, ana)
+		ids = append(ids, accept(t, s, sends...)[2999].ID)
+		done, err := s.EraseContact(ctx, survey.Live, p.ID, "usr_1", t0)
+		must(t, err)
+		if owes, err := s.OwesContacts(ctx); !owes || err != nil {
+			t.Errorf("nothing was owed: %t %v", owes, err)
+		}
+		if done.Sends != 2 {
+			t.Errorf("erased %+v; want 2 sends", done)
+		}
+		for _, id := range ids {
+			if m := load(t, s, id).Send; m.Recipient.Phone != "" {
+				t.Errorf("%s still has %+v", id, m.Recipient)
+			}
+		}
+	})
+}

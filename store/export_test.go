@@ -20,8 +20,11 @@ func (s *Store) Widen(ctx context.Context, states []survey.State) (map[string][]
 	return s.widen(ctx, states)
 }
 
-// OwesContacts is owesContacts, for tests.
-func (s *Store) OwesContacts(ctx context.Context) (bool, error) { return s.owesContacts(ctx) }
+// OwesContacts reports whether a writer is behind with contacts.
+func (s *Store) OwesContacts(ctx context.Context) (bool, error) {
+	_, owed, err := s.owedContacts(ctx)
+	return owed, err
+}
 
 // Hold keeps the writer busy until release is called.
 func (s *Store) Hold(ctx context.Context) (release func()) {
@@ -64,6 +67,7 @@ func (s *Store) HotPlans(ctx context.Context) (map[string]string, error) {
 		"claim":        {text: expand(guarded(updateSendInPlace), "t", 2, s.dialect.postgres), args: "tnnntnntntt"},
 		"finish":       {text: expand(guarded(updateSendDue), "t", 2, s.dialect.postgres), args: "tttnnnntnntntt"},
 		"walk":         {text: `SELECT id FROM sends WHERE id <> '' AND id < $1 ORDER BY id DESC LIMIT $2 OFFSET $3`, args: "tnn"},
+		"owed":         {text: expand(selectSendsOfContacts, "t", 2, s.dialect.postgres), args: "ttt"},
 		"cancel":       {text: cancelPending, shape: cancelPendingShape},
 		"sends":        {text: selectSends, args: ids},
 		"attempts":     {text: selectAttempts, args: ids},

@@ -104,12 +104,17 @@ func one(ctx context.Context, q querier, text string, args []any, dest ...any) e
 
 // in runs a SELECT … IN (%s) for any number of values, in portions, and calls fn for every row.
 func in(ctx context.Context, q querier, text string, values []string, fn func(scanner) error) error {
+	return inAfter(ctx, q, text, nil, values, fn)
+}
+
+// inAfter is in for a text with other placeholders before the list.
+func inAfter(ctx context.Context, q querier, text string, before []any, values []string, fn func(scanner) error) error {
 	for len(values) > 0 {
 		n := min(len(values), 128)
 		size := ladderUp(n)
-		args := make([]any, size)
-		for i := range args {
-			args[i] = values[min(i, n-1)] // filled up with the last: a list may hold it twice
+		args := append(make([]any, 0, len(before)+size), before...)
+		for i := range size {
+			args = append(args, values[min(i, n-1)]) // filled up with the last: a list may hold it twice
 		}
 		if err := q.each(ctx, shaped{text, size}, "t", args, fn); err != nil {
 			return err
