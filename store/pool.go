@@ -2,7 +2,16 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/odziv/odziv/survey"
 )
 
 // A pool lends connections for reading. What is read for every send goes through it: database/sql looks at every value
@@ -28,7 +37,7 @@ func (p *pool) each(ctx context.Context, key shaped, shape string, args []any, f
 	for fresh := false; ; fresh = true {
 		l, err := p.take(ctx, fresh)
 		if err != nil {
-			return fmt.Errorf("connect: %w", err)
+			return unanswered(ctx, fmt.Errorf("connect: %w", err))
 		}
 		seen := false
 		err = l.each(ctx, key, shape, args, func(row scanner) error {
@@ -41,9 +50,31 @@ func (p *pool) each(ctx context.Context, key shaped, shape string, args []any, f
 		}
 		l.close()
 		if fresh || seen || ctx.Err() != nil {
-			return err
+			return unanswered(ctx, err)
 		}
 	}
+}
+
+// unanswered says of a fault that the database did not answer, when that is so and its caller did wait.
+func unanswered(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || !lost(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", survey.ErrUnavailable, err)
+}
+
+// lost reports whether a fault is of the connection, or of a server that starts or stops.
+//
+// Source: https://www.postgresql.org/docs/current/errcodes-appendix.html, classes 08 and 57P, and 53300.
+func lost(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, "08") || strings.HasPrefix(e.Code, "57P") || e.Code == "53300"
+	}
+	_, ok := errors.AsType[net.Error](err)
+	return ok || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (p *pool) take(ctx context.Context, fresh bool) (link, error) {

@@ -177,9 +177,10 @@ func (r *reader) rows(ctx context.Context, key shaped, shape string, args []any)
 	cleanArgs(args)
 	st, err := r.stmt(ctx, key, shape) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
-		return nil, err
+		return nil, unanswered(ctx, err)
 	}
-	return st.QueryContext(ctx, args...)
+	rows, err := st.QueryContext(ctx, args...)
+	return rows, unanswered(ctx, err)
 }
 
 func (r *reader) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/odziv/odziv/survey"
 )
 
 const (
@@ -230,13 +232,13 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 	}
 	if w.tx == nil {
 		if err := w.open(ctx); err != nil {
-			return false, err
+			return false, fmt.Errorf("%w: %w", survey.ErrUnavailable, err)
 		}
 	}
 	w.tx.fresh, w.tx.kept, w.tx.wrote, w.tx.behind = w.tx.fresh[:0], w.kept, false, w.behind
 	if err := w.tx.later(ctx, w.store.dialect.begin); err != nil {
 		w.disconnect()
-		return false, fmt.Errorf("begin: %w", err)
+		return false, fmt.Errorf("%w: begin: %w", survey.ErrUnavailable, err)
 	}
 	var by [kinds][]*job
 	for _, j := range jobs {
@@ -247,11 +249,11 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 			continue
 		}
 		if err := w.merge(ctx, kind(k), jobs); err != nil {
-			return w.rollback(ctx), err
+			return w.undo(ctx, err, survey.ErrUnavailable)
 		}
 	}
 	if err := w.tx.link.commit(ctx); err != nil {
-		return w.rollback(ctx), fmt.Errorf("commit: %w", err)
+		return w.undo(ctx, fmt.Errorf("commit: %w", err), survey.ErrInDoubt)
 	}
 	w.behind = w.tx.behind
 	if w.tx.wrote {
@@ -262,6 +264,14 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 	}
 	clear(w.tx.fresh)
 	return false, nil
+}
+
+// undo ends a transaction that failed. lost is what that means when its connection is lost too.
+func (w *writer) undo(ctx context.Context, err, lost error) (good bool, _ error) {
+	if w.rollback(ctx) {
+		return true, err
+	}
+	return false, fmt.Errorf("%w: %w", lost, err)
 }
 
 // rollback reports whether the connection is still good.

@@ -13,6 +13,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrUnavailable: a part that is needed does not answer at present. The same call may be made again: nothing is doubled.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrInDoubt: the answer to a change was lost, and it may have taken effect or not.
+	ErrInDoubt = errors.New("in doubt")
 )
 
 // A FieldError is one fault of an input.

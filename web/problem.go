@@ -85,8 +85,8 @@ func ProblemOf(err error) *Problem {
 		return NewProblem(CodeNotFound, "there is no such thing, or it is of the other mode (live or test) than the key")
 	case errors.Is(err, survey.ErrConflict):
 		return NewProblem(CodeConflict, err.Error())
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		p := NewProblem(CodeUnavailable, "the answer took too long; whether the call took effect is not known: "+
+	case errors.Is(err, survey.ErrInDoubt), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		p := NewProblem(CodeUnavailable, "the answer was lost or took too long; whether the call took effect is not known: "+
 			"send it again with the same Idempotency-Key")
 		p.RetryAfter, p.Cause = "1", err
 		return p

@@ -77,6 +77,7 @@ func TestProblemOf(t *testing.T) {
 		{"no key", &auth.Error{Code: auth.CodeMissingKey}, 401, web.CodeMissingKey},
 		{"no scope", &auth.Error{Code: auth.CodeMissingScope}, 403, web.CodeMissingScope},
 		{"too late", fmt.Errorf("accept: %w", context.DeadlineExceeded), 503, web.CodeUnavailable},
+		{"in doubt", fmt.Errorf("accept: %w: %w", survey.ErrInDoubt, io.ErrUnexpectedEOF), 503, web.CodeUnavailable},
 		{"away", fmt.Errorf("plan: %w: %w", survey.ErrUnavailable, survey.ErrNotFound), 503, web.CodeUnavailable},
 		{"of the server", fiber.ErrRequestEntityTooLarge, 413, web.CodeTooLarge},
 		{"of the server, unknown", fiber.ErrTeapot, 500, web.CodeInternal},
