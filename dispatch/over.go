@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,7 +43,11 @@ func (d *Dispatcher) spare(ctx context.Context, sender Sender) string {
 	return ""
 }
 
-// moveOver gives what is due in the lane of a sender that cannot send to another one.
+// asideFor is how long what cannot move makes room for what waits behind it.
+const asideFor = 10 * time.Second
+
+// moveOver gives what is due in the lane of a sender that cannot send to another one. What has to stay, such as messages of running
+// conversations, is due a little later: the next look sees what waits behind it.
 func (d *Dispatcher) moveOver(ctx context.Context, sender Sender) error {
 	to := d.spare(ctx, sender)
 	if to == "" {
@@ -54,24 +59,28 @@ func (d *Dispatcher) moveOver(ctx context.Context, sender Sender) error {
 		return err
 	}
 	var group errgroup.Group
-	var moved atomic.Bool
+	var changed atomic.Bool
 	group.SetLimit(readersAtOnce) // they share commits
 	for _, ref := range due {
 		group.Go(func() error {
 			_, err := d.cfg.Sends.Apply(ctx, ref.ID, func(s *survey.State) error {
-				return survey.Move(s, sender.Name, ref.Epoch, to, survey.ReasonMisconfigured, now)
+				err := survey.Move(s, sender.Name, ref.Epoch, to, survey.ReasonMisconfigured, now)
+				if errors.Is(err, survey.ErrConflict) {
+					return survey.PutOff(s, sender.Name, ref.Epoch, now.Add(asideFor))
+				}
+				return err
 			})
 			if errors.Is(err, survey.ErrConflict) {
-				return nil // it stays where it is
+				return nil // another has it, or an attempt of it is not settled
 			}
-			moved.Store(true)
+			changed.Store(true)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("move what waits for %s: %w", sender.Name, err)
 	}
-	if moved.Load() {
+	if changed.Load() {
 		d.Wake()
 	}
 	return nil

@@ -235,6 +235,38 @@ func TestFailOver(t *testing.T) {
 	})
 }
 
+// Messages of conversations stay with their sender when it is paused, however many: what waits behind them goes over to another.
+func TestFailOverBehindConversations(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newRig(t, s)
+		spare := g.cfg.Senders["sms"]
+		spare.Name, spare.Via = "sms-2", &driver{}
+		g.cfg.Senders["sms-2"] = spare
+		g.sms.say = fails(channels.Misconfigured, "20003")
+		talks := make([]survey.Send, 0, 501) // more than are looked at together
+		for i := range cap(talks) {
+			m := survey.Send{
+				ID: g.ids.New(survey.SendPrefix, g.Now()), Mode: survey.Live, Survey: "nps-after-purchase", SurveyVersion: 1, Locale: "hr",
+				CreatedAt: g.Now(), DueAt: g.Now(), Status: survey.Accepted, Kind: survey.Thanks(survey.Promoter), Lane: "sms", Plan: []survey.Step{over(survey.SMS, "sms")},
+			}
+			person(i + 10)(&m)
+			talks = append(talks, m)
+		}
+		g.start()
+		g.becomes(g.accept(person(1)), survey.Sent) // by the other sender, and this one rests
+		if _, err := g.Accept(g.Context(), talks, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, attempts := g.becomes(g.accept(person(2)), survey.Sent); len(attempts) != 1 || attempts[0].Sender != "sms-2" {
+			t.Errorf("attempts %+v", attempts)
+		}
+		if m, _ := g.send(talks[0].ID); m.Lane != "sms" {
+			t.Errorf("a conversation went to %q", m.Lane)
+		}
+	})
+}
+
 // While configurations change, another process may know the sender.
 func TestLaneOfNobodyWaitsAWhile(t *testing.T) {
 	t.Parallel()
