@@ -92,7 +92,7 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 	}
 	most, until, _ := d.health.allow(ctx, lane)
 	if most == 0 {
-		return false, until.Sub(d.cfg.Now()), d.moveOver(ctx, sender)
+		return false, until.Sub(d.cfg.Now()), d.moveOver(ctx, sender, until)
 	}
 	// The length of asynq's own list: its Inspector forgets queues when Redis is flushed.
 	waiting, err := d.cfg.Redis.LLen(ctx, "asynq:{"+laneQueue(lane)+"}:pending").Result()

@@ -43,17 +43,22 @@ func (d *Dispatcher) spare(ctx context.Context, sender Sender) string {
 	return ""
 }
 
-// asideFor is how long what cannot move makes room for what waits behind it.
+// asideFor is how long what cannot move makes room for what waits behind it, at most.
 const asideFor = 10 * time.Second
 
-// moveOver gives what is due in the lane of a sender that cannot send to another one. What has to stay, such as messages of running
-// conversations, is due a little later: the next look sees what waits behind it.
-func (d *Dispatcher) moveOver(ctx context.Context, sender Sender) error {
+// moveOver gives what is due in the lane of a sender that cannot send until then to another one. Messages of running conversations have to
+// stay; they are due a little later, so that the next look sees what waits behind them. So do those with an attempt that is not settled,
+// which keep their place.
+func (d *Dispatcher) moveOver(ctx context.Context, sender Sender, until time.Time) error {
 	to := d.spare(ctx, sender)
 	if to == "" {
 		return nil
 	}
 	now := d.cfg.Now()
+	aside := now.Add(asideFor)
+	if until.After(now) && until.Before(aside) {
+		aside = until
+	}
 	due, err := d.cfg.Feed.Due(ctx, sender.Name, now, laneDepth/2)
 	if err != nil {
 		return err
@@ -66,7 +71,7 @@ func (d *Dispatcher) moveOver(ctx context.Context, sender Sender) error {
 			_, err := d.cfg.Sends.Apply(ctx, ref.ID, func(s *survey.State) error {
 				err := survey.Move(s, sender.Name, ref.Epoch, to, survey.ReasonMisconfigured, now)
 				if errors.Is(err, survey.ErrConflict) {
-					return survey.PutOff(s, sender.Name, ref.Epoch, now.Add(asideFor))
+					return survey.PutOff(s, sender.Name, ref.Epoch, aside)
 				}
 				return err
 			})

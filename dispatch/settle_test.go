@@ -248,7 +248,7 @@ func TestFailOverBehindConversations(t *testing.T) {
 		for i := range cap(talks) {
 			m := survey.Send{
 				ID: g.ids.New(survey.SendPrefix, g.Now()), Mode: survey.Live, Survey: "nps-after-purchase", SurveyVersion: 1, Locale: "hr",
-				CreatedAt: g.Now(), DueAt: g.Now(), Status: survey.Accepted, Kind: survey.Thanks(survey.Promoter), Lane: "sms", Plan: []survey.Step{over(survey.SMS, "sms")},
+				CreatedAt: g.Now(), DueAt: g.Now(), ExpiresAt: g.Now(), Status: survey.Accepted, Kind: survey.Thanks(survey.Promoter), Lane: "sms", Plan: []survey.Step{over(survey.SMS, "sms")},
 			}
 			person(i + 10)(&m)
 			talks = append(talks, m)

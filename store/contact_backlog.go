@@ -17,8 +17,8 @@ const (
 INSERT INTO settings (name, value, at) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at`
 	endBehind     = `DELETE FROM settings WHERE name = $1`
-	selectBehind  = `SELECT value FROM settings WHERE name LIKE 'contacts.behind.%'`
-	forgetBehind  = `DELETE FROM settings WHERE name LIKE 'contacts.behind.%' AND at < $1`
+	selectBehind  = `SELECT name, value, at FROM settings WHERE name LIKE 'contacts.behind.%'`
+	forgetBehind  = `DELETE FROM settings WHERE name = $1 AND at = $2`
 	selectLatest  = `SELECT id FROM sends ORDER BY id DESC LIMIT $1`
 	backlogMost   = 1024 // sends of the backlog in one commit
 	backlogLeast  = 32
@@ -36,6 +36,12 @@ FROM sends AS s WHERE s.id >= $1 ORDER BY s.id LIMIT $2`
 type backlog struct {
 	mark string // name of its setting
 	from string // "" = nothing
+}
+
+// A debt is the mark of a backlog, as it was at a time.
+type debt struct {
+	backlog
+	at int64
 }
 
 // leaveBehind drops the contacts that wait, and notes from where on they are to be read back.
@@ -119,30 +125,27 @@ func (s *Store) catchUp(ctx context.Context, t *tx, from string, part int) (next
 }
 
 // healContacts adds the contacts that a crash kept from being written: of the latest sends, of those that a writer
-// still owed, and of all, when contacts were never written so.
+// still owed, and of all, when contacts were never written so. Marks that nobody moves any more are taken away later.
 func (s *Store) healContacts(ctx context.Context, latest int) error {
-	var marks []string
-	rows, err := s.reader.query(ctx, selectBehind)
-	err = each(rows, err, func(row scanner) error {
-		var from []byte
-		err := row.Scan(&from)
-		marks = append(marks, string(from))
-		return err
-	})
+	debts, err := s.debts(ctx)
 	if err != nil {
 		return err
 	}
-	rows, err = s.reader.query(ctx, selectLatest, int64(latest))
+	var from []string
+	for _, d := range debts {
+		from = append(from, d.from)
+	}
+	rows, err := s.reader.query(ctx, selectLatest, int64(latest))
 	err = each(rows, err, func(row scanner) error {
 		var id string
 		err := row.Scan(&id)
-		marks = append(marks, id)
+		from = append(from, id)
 		return err
 	})
-	if err != nil || len(marks) == 0 {
+	if err != nil || len(from) == 0 {
 		return err
 	}
-	for from := slices.Min(marks); from != ""; {
+	for from := slices.Min(from); from != ""; {
 		next := ""
 		err := s.other(ctx, func(ctx context.Context, t *tx) error {
 			next, err = s.catchUp(ctx, t, from, backlogMost)
@@ -153,23 +156,55 @@ func (s *Store) healContacts(ctx context.Context, latest int) error {
 		}
 		from = next
 	}
+	long := micros(time.Now().Add(-behindForgive))
+	fresh := slices.DeleteFunc(slices.Clone(debts), func(d debt) bool { return d.at < long })
+	if len(fresh) > 0 {
+		s.searches.Go(func() { //nolint:contextcheck // of the store, not of whoever opened it
+			select {
+			case <-time.After(behindForgive):
+				if err := s.forgive(context.Background(), fresh); err != nil {
+					s.log.WarnContext(context.Background(), "marks of contacts stay", "error", err)
+				}
+			case <-s.closing: // the next start sees them
+			}
+		})
+	}
+	return s.forgive(ctx, slices.DeleteFunc(debts, func(d debt) bool { return d.at >= long }))
+}
+
+// forgive takes away the marks that nobody moved since: what they stood for was read back, and who made them is gone.
+func (s *Store) forgive(ctx context.Context, debts []debt) error {
 	return s.other(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, forgetBehind, micros(time.Now().Add(-behindForgive)))
+		for _, d := range debts {
+			if _, err := t.exec(ctx, forgetBehind, d.mark, d.at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// debts lists what writers owe.
+func (s *Store) debts(ctx context.Context) (debts []debt, err error) {
+	rows, err := s.reader.query(ctx, selectBehind)
+	err = each(rows, err, func(row scanner) error {
+		var d debt
+		var from []byte
+		err := row.Scan(&d.mark, &from, &d.at)
+		d.from = string(from)
+		debts = append(debts, d)
 		return err
 	})
+	return debts, err
 }
 
 // owedContacts gives from which send on a writer is behind: from there the rows of contacts do not list every send.
 func (s *Store) owedContacts(ctx context.Context) (from string, owed bool, err error) {
-	rows, err := s.reader.query(ctx, selectBehind)
-	err = each(rows, err, func(row scanner) error {
-		var mark []byte
-		err := row.Scan(&mark)
-		if !owed || string(mark) < from {
-			from = string(mark)
+	debts, err := s.debts(ctx)
+	for i, d := range debts {
+		if i == 0 || d.from < from {
+			from = d.from
 		}
-		owed = true
-		return err
-	})
-	return from, owed, err
+	}
+	return from, len(debts) > 0, err
 }

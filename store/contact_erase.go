@@ -49,15 +49,15 @@ type trace struct {
 
 // trace finds everything of one person but what only the inbox knows, which is a search of its own.
 func (s *Store) trace(ctx context.Context, mode survey.Mode, id string) (*trace, error) {
+	from, owed, err := s.owedContacts(ctx) // first: what a writer catches up with meanwhile is read twice, and not missed
+	if err != nil {
+		return nil, err
+	}
 	p, err := loadPerson(ctx, &s.reader, mode, id)
 	if err != nil {
 		return nil, err
 	}
 	tr := &trace{whole: p, sends: p.sends, senders: map[string]bool{}, heard: map[string]bool{}, messages: map[string]string{}}
-	from, owed, err := s.owedContacts(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if p.full {
 		from = ""
 	}

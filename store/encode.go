@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -147,7 +148,7 @@ func (m *memo[T]) get(text string, decode func(*T) error) (T, error) {
 	if m.said == nil || len(m.said) >= memoSize {
 		m.said = make(map[string]T, memoSize)
 	}
-	m.said[text] = v
+	m.said[strings.Clone(text)] = v // text may be a part of something long
 	return v, nil
 }
 

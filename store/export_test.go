@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +21,41 @@ func (s *Store) Walk(most int) { s.walkMost = most }
 func (s *Store) Widen(ctx context.Context, states []survey.State) (map[string][]string, error) {
 	return s.widen(ctx, states)
 }
+
+// A Debt is the mark of a writer that is behind with contacts.
+type Debt = debt
+
+// Debts lists what writers owe.
+func (s *Store) Debts(ctx context.Context) ([]Debt, error) { return s.debts(ctx) }
+
+// Forgive takes away the marks that nobody moved since.
+func (s *Store) Forgive(ctx context.Context, debts []Debt) error { return s.forgive(ctx, debts) }
+
+// LostCommit gives what a caller is told when the connection breaks before the commit, or with it.
+func LostCommit(ctx context.Context, with bool) error {
+	w := &writer{store: &Store{log: slog.New(slog.DiscardHandler)}, tx: &tx{link: brokenLink{}}}
+	j := &job{kind: otherJob, work: func(context.Context, *tx) error { return nil }}
+	if !with {
+		j.kind, j.work = acceptJob, &acceptWork{idem: &survey.Idempotency{Key: "k"}}
+	}
+	_, err := w.commit(ctx, []*job{j})
+	return err
+}
+
+// A brokenLink takes what needs no answer, and breaks with what does.
+type brokenLink struct{ link }
+
+func (brokenLink) later(context.Context, shaped, string, []any) error { return nil }
+
+func (brokenLink) each(context.Context, shaped, string, []any, func(scanner) error) error {
+	return io.ErrUnexpectedEOF
+}
+
+func (brokenLink) commit(context.Context) error { return io.ErrUnexpectedEOF }
+
+func (brokenLink) rollback(context.Context) error { return io.ErrUnexpectedEOF }
+
+func (brokenLink) close() {}
 
 // OwesContacts reports whether a writer is behind with contacts.
 func (s *Store) OwesContacts(ctx context.Context) (bool, error) {

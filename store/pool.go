@@ -10,9 +10,12 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
 
 	"github.com/odziv/odziv/survey"
 )
+
+const sqliteBusy = 5
 
 // A pool lends connections for reading. What is read for every send goes through it: database/sql looks at every value
 // twice more.
@@ -37,7 +40,7 @@ func (p *pool) each(ctx context.Context, key shaped, shape string, args []any, f
 	for fresh := false; ; fresh = true {
 		l, err := p.take(ctx, fresh)
 		if err != nil {
-			return unanswered(ctx, fmt.Errorf("connect: %w", err))
+			return unanswered(fmt.Errorf("connect: %w", err))
 		}
 		seen := false
 		err = l.each(ctx, key, shape, args, func(row scanner) error {
@@ -50,28 +53,35 @@ func (p *pool) each(ctx context.Context, key shaped, shape string, args []any, f
 		}
 		l.close()
 		if fresh || seen || ctx.Err() != nil {
-			return unanswered(ctx, err)
+			return unanswered(err)
 		}
 	}
 }
 
-// unanswered says of a fault that the database did not answer, when that is so and its caller did wait.
-func unanswered(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil || !lost(err) {
+// unanswered says of a fault that the database did not answer, when that is so.
+func unanswered(err error) error {
+	if err == nil || !lost(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", survey.ErrUnavailable, err)
 }
 
-// lost reports whether a fault is of the connection, or of a server that starts or stops.
+// lost reports whether a fault is of the connection, or of a server that starts, stops or has no room, and not of a caller who did not wait.
 //
-// Source: https://www.postgresql.org/docs/current/errcodes-appendix.html, classes 08 and 57P, and 53300.
+// Source: https://www.postgresql.org/docs/current/errcodes-appendix.html, classes 08 and 57P, and 53300; https://www.sqlite.org/rescode.html,
+// SQLITE_BUSY.
 func lost(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.HasPrefix(e.Code, "08") || strings.HasPrefix(e.Code, "57P") || e.Code == "53300"
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()&0xff == sqliteBusy
 	}
 	_, ok := errors.AsType[net.Error](err)
 	return ok || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF)

@@ -83,7 +83,7 @@ func each(rows *sql.Rows, err error, fn func(scanner) error) error {
 			return err
 		}
 	}
-	return rows.Err()
+	return unanswered(rows.Err())
 }
 
 // one scans the only row; survey.ErrNotFound when there is none.
@@ -177,10 +177,10 @@ func (r *reader) rows(ctx context.Context, key shaped, shape string, args []any)
 	cleanArgs(args)
 	st, err := r.stmt(ctx, key, shape) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
-		return nil, unanswered(ctx, err)
+		return nil, unanswered(err)
 	}
 	rows, err := st.QueryContext(ctx, args...)
-	return rows, unanswered(ctx, err)
+	return rows, unanswered(err)
 }
 
 func (r *reader) each(ctx context.Context, key shaped, shape string, args []any, fn func(scanner) error) error {

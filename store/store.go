@@ -26,7 +26,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/odziv/odziv/survey"
 )
@@ -70,7 +69,7 @@ type Store struct {
 	mu      sync.RWMutex
 	closed  bool // guarded by mu
 
-	searches sync.WaitGroup // of the inbox, after erasures
+	searches sync.WaitGroup // of the inbox, after erasures, and others that end when closing is closed
 	closing  chan struct{}
 }
 

@@ -232,13 +232,13 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 	}
 	if w.tx == nil {
 		if err := w.open(ctx); err != nil {
-			return false, fmt.Errorf("%w: %w", survey.ErrUnavailable, err)
+			return false, unanswered(err)
 		}
 	}
 	w.tx.fresh, w.tx.kept, w.tx.wrote, w.tx.behind = w.tx.fresh[:0], w.kept, false, w.behind
 	if err := w.tx.later(ctx, w.store.dialect.begin); err != nil {
 		w.disconnect()
-		return false, fmt.Errorf("%w: begin: %w", survey.ErrUnavailable, err)
+		return false, unanswered(fmt.Errorf("begin: %w", err))
 	}
 	var by [kinds][]*job
 	for _, j := range jobs {

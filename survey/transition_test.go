@@ -419,17 +419,20 @@ func TestPutOff(t *testing.T) {
 	}{
 		{name: "taken", lane: "sms", epoch: 3, due: soon, want: soon},
 		{name: "no later than it expires", lane: "sms", epoch: 3, due: now.Add(2 * time.Hour), want: end},
+		{name: "a conversation outlives it", lane: "sms", epoch: 3, due: now.Add(2 * time.Hour), want: now.Add(2 * time.Hour), state: func(s *survey.State) {
+			s.Send.Kind = survey.Thanks(survey.Promoter)
+		}},
 		{name: "taken by another", lane: "sms", epoch: 2, due: soon, want: now, err: survey.ErrConflict},
 		{name: "elsewhere", lane: "mail", epoch: 3, due: soon, want: now, err: survey.ErrConflict},
 		{name: "ended", lane: "", epoch: 3, due: soon, want: now, state: func(s *survey.State) { s.Send.Lane = "" }, err: survey.ErrConflict},
 		{name: "on its way", lane: "sms", epoch: 3, due: soon, want: now, state: func(s *survey.State) {
-			s.Attempts = []survey.Attempt{{ID: "att_1", Status: survey.AttemptClaimed}}
+			s.Attempts = []survey.Attempt{{ID: "att_1", Kind: survey.Invitation, Status: survey.AttemptClaimed}}
 		}, err: survey.ErrConflict},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := survey.State{Send: survey.Send{ID: "snd_1", Lane: "sms", Epoch: 3, DueAt: now, ExpiresAt: end, Status: survey.Accepted}}
+			s := survey.State{Send: survey.Send{ID: "snd_1", Lane: "sms", Epoch: 3, DueAt: now, ExpiresAt: end, Status: survey.Accepted, Kind: survey.Invitation}}
 			if tt.state != nil {
 				tt.state(&s)
 			}
