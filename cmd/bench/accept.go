@@ -14,7 +14,7 @@ const (
 // accept measures how fast sends are taken, against decoding alone, committing alone, and the least that can be
 // committed behind the same server.
 func (b *bench) accept(ctx context.Context, kind, mode string) error {
-	var decode, bare, commit, got, cost, rss, p50, p99 []float64
+	var decode, bare, commit, got, ratio, cost, rss, p50, p99 []float64
 	for range b.rounds {
 		d, err := b.decodeOnly(ctx, mode)
 		if err != nil {
@@ -34,16 +34,17 @@ func (b *bench) accept(ctx context.Context, kind, mode string) error {
 		}
 		decode, bare, commit = append(decode, rate(d)), append(bare, rate(least)), append(commit, rate(c))
 		got, rss, cost = append(got, rate(g)), append(rss, mem), append(cost, used)
+		ratio = append(ratio, rate(g)/rate(least))
 		p50, p99 = append(p50, g.P50Ms), append(p99, g.P99Ms)
 		progress("accept %s %s: %.0f/s (decode %.0f, one row a send %.0f, commit alone %.0f), %.1f µs", mode, kind, rate(g), rate(d), rate(least), rate(c), used)
 	}
 	r := row{
-		work: "accept, " + mode + ", " + kind, limit: median(bare), of: "group commit of one row a send, the same HTTP", got: median(got), unit: "sends/s",
+		work: "accept, " + mode + ", " + kind, limit: median(bare), of: "group commit of one row a send, the same HTTP", got: median(got), ratio: median(ratio), unit: "sends/s",
 		note: fmt.Sprintf("%.0f µs CPU of the gateway a send; decode and answer only: %.0f/s; all its rows committed without HTTP: %.0f/s; p50 %.1f ms, p99 %.1f ms; peak memory %.0f MB",
 			median(cost), median(decode), median(commit), median(p50), median(p99), median(rss)),
 	}
 	if mode == "single" {
-		r.goal, r.met = "≥ 0.9 × the limit", r.got >= acceptRatio*r.limit
+		r.goal, r.met = "≥ 0.9 × the limit", r.ratio >= acceptRatio
 	} else {
 		r.goal, r.met = "≥ 60,000/s", r.got >= batchGoal
 	}

@@ -89,6 +89,7 @@ type row struct {
 	limit float64 // of this machine in this run; 0 = none
 	of    string  // what the limit is
 	got   float64
+	ratio float64 // of the rounds; 0 = got by limit
 	unit  string
 	goal  string
 	met   bool

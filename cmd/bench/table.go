@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -12,13 +13,13 @@ import (
 func (b *bench) table() string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "# Benchmarks\n\nMade by `make bench` on %s: %s, %d cores, %s %s/%s. Load generator, provider stubs, gateway and servers share the machine; "+
-		"%d rounds of %s, medians. Limits were measured in the same run.\n\n", time.Now().Format("2006-01-02"), processor(), runtime.NumCPU(),
+		"%d rounds of %s, medians. Limits were measured in the same run, and those of accepting in the same round: the ratio is the median of theirs.\n\n", time.Now().Format("2006-01-02"), processor(), runtime.NumCPU(),
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, b.rounds, b.seconds)
 	t.WriteString("| work | measured | limit of this run | ratio | goal | |\n| --- | ---: | ---: | ---: | --- | --- |\n")
 	for _, r := range b.rows {
 		limit, ratio := "", ""
 		if r.limit > 0 {
-			limit, ratio = fmt.Sprintf("%s: %.0f", r.of, r.limit), fmt.Sprintf("%.2f", r.got/r.limit)
+			limit, ratio = fmt.Sprintf("%s: %.0f", r.of, r.limit), fmt.Sprintf("%.2f", cmp.Or(r.ratio, r.got/r.limit))
 		}
 		met := "met"
 		switch {
