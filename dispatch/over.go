@@ -47,8 +47,7 @@ func (d *Dispatcher) spare(ctx context.Context, sender Sender) string {
 const asideFor = 10 * time.Second
 
 // moveOver gives what is due in the lane of a sender that cannot send until then to another one. Messages of running conversations have to
-// stay; they are due a little later, so that the next look sees what waits behind them. So do those with an attempt that is not settled,
-// which keep their place.
+// stay; they are due a little later, so that the next look sees what waits behind them. What has an attempt that is not settled keeps its place.
 func (d *Dispatcher) moveOver(ctx context.Context, sender Sender, until time.Time) error {
 	to := d.spare(ctx, sender)
 	if to == "" {

@@ -159,7 +159,7 @@ func (s *Store) healContacts(ctx context.Context, latest int) error {
 	long := micros(time.Now().Add(-behindForgive))
 	fresh := slices.DeleteFunc(slices.Clone(debts), func(d debt) bool { return d.at < long })
 	if len(fresh) > 0 {
-		s.searches.Go(func() { //nolint:contextcheck // of the store, not of whoever opened it
+		s.later.Go(func() { //nolint:contextcheck // of the store, not of whoever opened it
 			select {
 			case <-time.After(behindForgive):
 				if err := s.forgive(context.Background(), fresh); err != nil {

@@ -69,7 +69,8 @@ type Store struct {
 	mu      sync.RWMutex
 	closed  bool // guarded by mu
 
-	searches sync.WaitGroup // of the inbox, after erasures, and others that end when closing is closed
+	searches sync.WaitGroup // of the inbox, after erasures
+	later    sync.WaitGroup // others that wait for their time, or for closing
 	closing  chan struct{}
 }
 
@@ -239,6 +240,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.writers.Wait()
 	s.searches.Wait()
+	s.later.Wait()
 	s.reader.close()
 	return s.db.Close()
 }
