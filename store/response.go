@@ -142,33 +142,19 @@ func (s *Store) Responses(ctx context.Context, f survey.ResponseFilter) (items [
 	if err := checkCursor(survey.ResponsePrefix, f.Cursor); err != nil {
 		return nil, "", err
 	}
-	limit := page(f.Limit)
-	read := func(from, below string) (enough bool, err error) {
-		var w where
-		w.add("mode = %s", string(f.Mode))
-		w.add("survey = %s", f.Survey)
-		w.add("send_id = %s", f.SendID)
-		w.add("segment = %s", string(f.Segment))
-		w.add("id >= %s", from)
-		w.add("id < %s", below)
-		text := `SELECT ` + responseColumns + ` FROM responses WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1-len(items))
-		rows, err := s.reader.query(ctx, text, w.args...)
-		err = each(rows, err, func(row scanner) error {
-			r, err := scanResponse(row)
-			items = append(items, r)
-			return err
-		})
-		return len(items) > limit, err
+	responses := list[survey.Response]{
+		table: "responses", columns: responseColumns, scan: scanResponse, indexed: f.SendID != "",
+		wanted: func(w *where) {
+			w.add("mode = %s", string(f.Mode))
+			w.add("survey = %s", f.Survey)
+			w.add("send_id = %s", f.SendID)
+			w.add("segment = %s", string(f.Segment))
+		},
+		id: func(r survey.Response) string { return r.ID },
 	}
-	if f.SendID != "" { // an index knows it
-		_, err = read("", f.Cursor)
-	} else {
-		next, err = s.walk(ctx, "responses", f.Cursor, read)
-	}
-	if err != nil {
+	if items, next, err = responses.page(ctx, s, f.Cursor, page(f.Limit)); err != nil {
 		return nil, "", err
 	}
-	items, next = cut(items, limit, next, func(r survey.Response) string { return r.ID })
 	return items, next, answersOf(ctx, &s.reader, items)
 }
 

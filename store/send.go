@@ -421,35 +421,22 @@ func (s *Store) Sends(ctx context.Context, f survey.SendFilter) (items []survey.
 	if err := checkCursor(survey.SendPrefix, f.Cursor); err != nil {
 		return nil, "", err
 	}
-	limit := page(f.Limit)
-	read := func(from, below string) (enough bool, err error) {
-		var w where
-		w.add("mode = %s", string(f.Mode))
-		w.add("survey = %s", f.Survey)
-		w.add("status = %s", string(f.Status))
-		w.add("transaction_id = %s AND transaction_id <> ''", f.Transaction)
-		w.add("contact_id = %s", f.Contact)
-		w.add("id >= %s", from)
-		w.add("id < %s", below)
-		text := `SELECT ` + sendColumns + ` FROM sends WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1-len(items))
-		rows, err := s.reader.query(ctx, text, w.args...)
-		err = each(rows, err, func(row scanner) error {
+	sends := list[survey.Send]{
+		table: "sends", columns: sendColumns, indexed: f.Transaction != "",
+		wanted: func(w *where) {
+			w.add("mode = %s", string(f.Mode))
+			w.add("survey = %s", f.Survey)
+			w.add("status = %s", string(f.Status))
+			w.add("transaction_id = %s AND transaction_id <> ''", f.Transaction)
+			w.add("contact_id = %s", f.Contact)
+		},
+		scan: func(row scanner) (survey.Send, error) {
 			m, err := s.scanSend(row)
-			items = append(items, m.Send)
-			return err
-		})
-		return len(items) > limit, err
+			return m.Send, err
+		},
+		id: func(m survey.Send) string { return m.ID },
 	}
-	if f.Transaction != "" { // an index knows it
-		_, err = read("", f.Cursor)
-	} else {
-		next, err = s.walk(ctx, "sends", f.Cursor, read)
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	items, next = cut(items, limit, next, func(m survey.Send) string { return m.ID })
-	return items, next, nil
+	return sends.page(ctx, s, f.Cursor, page(f.Limit))
 }
 
 // cut takes the one item too many off a page; its presence says that there is a next page. Without it next is where to look on, or "".

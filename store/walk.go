@@ -43,3 +43,41 @@ func (s *Store) idBelow(ctx context.Context, table, below string, places int) (i
 	}
 	return id, err
 }
+
+// A list is a table that is read in pages, newest first.
+type list[T any] struct {
+	table, columns string
+	wanted         func(*where)
+	indexed        bool // an index knows what is wanted: there is no need to look in parts
+	scan           func(scanner) (T, error)
+	id             func(T) string
+}
+
+// page gives at most limit items below a cursor. next is "" at the end; where few are wanted among many, a page may have fewer than the
+// limit, or none, and a next.
+func (l *list[T]) page(ctx context.Context, s *Store, cursor string, limit int) (items []T, next string, err error) {
+	read := func(from, below string) (enough bool, err error) {
+		var w where
+		l.wanted(&w)
+		w.add("id >= %s", from)
+		w.add("id < %s", below)
+		text := `SELECT ` + l.columns + ` FROM ` + l.table + ` WHERE id <> ''` + w.text.String() + ` ORDER BY id DESC` + w.limit(limit+1-len(items))
+		rows, err := s.reader.query(ctx, text, w.args...)
+		err = each(rows, err, func(row scanner) error {
+			item, err := l.scan(row)
+			items = append(items, item)
+			return err
+		})
+		return len(items) > limit, err
+	}
+	if l.indexed {
+		_, err = read("", cursor)
+	} else {
+		next, err = s.walk(ctx, l.table, cursor, read)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	items, next = cut(items, limit, next, l.id)
+	return items, next, nil
+}
