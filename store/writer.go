@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	queueLength = 1024  // jobs that wait before callers do
-	groupRows   = 10000 // rows after which a group is full
+	queueLength = 1024 // jobs that wait before callers do
+	groupRows   = 1000 // rows after which a group is full: a larger one spares nothing, and the callers of its parts come again all at once
 	groupJobs   = 1024
 	flushAfter  = 100 * time.Millisecond // without work, until contacts are written
 	// With work, how often some contacts are written in between.
