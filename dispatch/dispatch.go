@@ -50,9 +50,11 @@ type Inbox interface {
 	SendOfProviderID(ctx context.Context, sender, providerID string) (sendID, attemptID string, err error)
 }
 
-// A Suppressor keeps addresses of people who left without a thread of ours.
+// A Suppressor keeps addresses of people who left without a thread of ours, and forgets them when they come back; survey.ErrNotFound when there
+// is nothing to lift.
 type Suppressor interface {
 	Suppress(ctx context.Context, s survey.Suppression) error
+	Lift(ctx context.Context, l survey.Lift) error
 }
 
 // A Renderer makes the words of a message.

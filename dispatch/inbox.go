@@ -93,9 +93,10 @@ type call struct {
 	result  string // when there is nothing to take in
 }
 
-// person is who says it to which sender, "" when nobody does.
+// person is who says it to which sender, "" when nobody does: what a provider says of a message has no order with what its recipient says,
+// and one that cannot be understood yet must not hold up a STOP.
 func (c call) person() string {
-	if len(c.updates) == 0 || c.updates[0].From == "" {
+	if len(c.updates) == 0 || c.updates[0].From == "" || c.updates[0].Type == channels.StatusUpdate {
 		return ""
 	}
 	return c.in.Sender + " " + c.updates[0].From
@@ -250,23 +251,45 @@ func (d *Dispatcher) report(ctx context.Context, sender Sender, in *survey.Inbou
 }
 
 // hear takes in what a person said, or a provider in their name. STOP wins (law 7): where there is no conversation that it could end,
-// the address is left alone all the same.
+// the address is left alone all the same, until the person comes back.
 func (d *Dispatcher) hear(ctx context.Context, sender Sender, in *survey.Inbound, u channels.Update) (known bool, err error) {
 	if u.Channel == "" {
 		u.Channel = sender.Channel
 	}
 	err = d.converse(ctx, sender, in, u)
-	stop := u.Type == channels.OptOutUpdate || u.Type == channels.ReplyUpdate && u.Button == "" && survey.Command(u.Text) == survey.CmdStop
-	switch {
-	case !errors.Is(err, survey.ErrNotFound):
+	if !errors.Is(err, survey.ErrNotFound) {
 		return err == nil, err
-	case stop && d.cfg.Suppressor != nil && u.From != "":
+	}
+	if d.cfg.Suppressor == nil || u.From == "" {
+		return false, nil
+	}
+	var word survey.Cmd
+	if u.Type == channels.ReplyUpdate && u.Button == "" {
+		word = survey.Command(u.Text)
+	}
+	said := said(u, d.cfg.Now())
+	switch {
+	case u.Type == channels.OptOutUpdate || word == survey.CmdStop:
 		return true, d.cfg.Suppressor.Suppress(ctx, survey.Suppression{
-			Mode: in.Mode, Channel: u.Channel, Address: u.From, Scope: survey.ScopeAll, Reason: "stop_keyword", Source: sender.Name, At: d.cfg.Now(),
+			Mode: in.Mode, Channel: u.Channel, Address: u.From, Scope: survey.ScopeAll, Reason: survey.SaidStop, Source: sender.Name, At: said,
 		})
+	case u.Type == channels.OptInUpdate || word == survey.CmdStart:
+		err := d.cfg.Suppressor.Lift(ctx, survey.Lift{Mode: in.Mode, Channel: u.Channel, Address: u.From, Word: true, Actor: sender.Name, At: said})
+		if errors.Is(err, survey.ErrNotFound) { // nothing kept them away
+			return false, nil
+		}
+		return err == nil, err
 	default:
 		return false, nil
 	}
+}
+
+// said is when a person said u: providers repeat, and deliver in any order.
+func said(u channels.Update, now time.Time) time.Time {
+	if u.At.IsZero() || u.At.After(now) {
+		return now
+	}
+	return u.At
 }
 
 // converse takes u into the conversation that it is part of; survey.ErrNotFound when there is none with this address.
@@ -284,14 +307,16 @@ func (d *Dispatcher) converse(ctx context.Context, sender Sender, in *survey.Inb
 		}
 		switch u.Type {
 		case channels.OptOutUpdate:
-			survey.Leave(s, []survey.Channel{u.Channel}, u.From, "stop_keyword", sender.Name, !u.Confirmed, now)
+			survey.Leave(s, survey.Left{
+				Channels: []survey.Channel{u.Channel}, Address: u.From, Reason: survey.SaidStop, Source: sender.Name, Confirm: !u.Confirmed, At: said(u, now),
+			}, now)
 			return nil
 		case channels.OptInUpdate:
-			survey.Return(s, u.Channel, u.From, now)
+			survey.Return(s, u.Channel, u.From, said(u, now), now)
 			return nil
 		default:
 			asked, _ := s.Send.Asks()
-			r := survey.Reply{InboundID: in.ID, Channel: u.Channel, Sender: sender.Name, Address: u.From, Text: u.Text, Button: u.Button}
+			r := survey.Reply{InboundID: in.ID, Channel: u.Channel, Sender: sender.Name, Address: u.From, Text: u.Text, Button: u.Button, At: said(u, now)}
 			ids := func(prefix string) string { return d.ids.New(prefix, now) }
 			return survey.Hear(s, d.cfg.Surveys[asked], r, ids, u.Confirmed, now)
 		}

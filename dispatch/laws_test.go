@@ -512,3 +512,59 @@ func TestWake(t *testing.T) {
 	wg.Wait()
 	g.until("sent", func() bool { return len(g.sms.deliveries()) == 1 })
 }
+
+// A receipt that nobody can place yet does not hold up what the same person says.
+func TestLaw07StopBehindAReceipt(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newRig(t, s)
+		id := g.accept(by(over(survey.Viber, "bot")))
+		g.start()
+		g.becomes(id, survey.Sent)
+		g.calls("bot", channels.Update{Type: channels.StatusUpdate, Channel: survey.Viber, ProviderID: "token-of-another", From: "ana==", Status: survey.AttemptDelivered})
+		g.until("the receipt is put back", func() bool { return g.log.has("inbound not understood, looked at again") })
+		g.read(g.calls("bot", said(survey.Viber, "ana==", "STOP")))
+		g.becomes(id, survey.Suppressed)
+	})
+}
+
+// What counts is when a person left and came back, not when we hear of it; and coming back is heard of people without a conversation too.
+func TestLaw07ComingBack(t *testing.T) {
+	t.Parallel()
+	word := func(kind, from string, at time.Time) channels.Update {
+		return channels.Update{Type: kind, Channel: survey.Viber, From: from, Confirmed: true, At: at}
+	}
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newRig(t, s)
+		to := func(id string) string {
+			return g.accept(func(m *survey.Send) {
+				m.Recipient, m.Plan = survey.Recipient{ViberID: id}, []survey.Step{over(survey.Viber, "bot")}
+			})
+		}
+		known := to("known==")
+		g.start()
+		g.becomes(known, survey.Sent)
+		left := g.Now()
+		for _, who := range []string{"known==", "stranger=="} {
+			g.advance(time.Hour) // what they said reaches us late
+			g.read(g.calls("bot", word(channels.OptOutUpdate, who, left)))
+			g.read(g.calls("bot", word(channels.OptInUpdate, who, left.Add(-time.Minute))))
+			g.becomes(to(who), survey.Suppressed)
+			g.read(g.calls("bot", word(channels.OptInUpdate, who, left.Add(time.Minute))))
+			g.becomes(to(who), survey.Sent)
+		}
+		// By the operator: no word lifts it.
+		err := s.Suppress(t.Context(), survey.Suppression{Mode: survey.Live, Channel: survey.Viber, Address: "stranger==", Reason: "complaint", Source: "key_1", At: left})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.read(g.calls("bot", word(channels.OptInUpdate, "other==", time.Time{})), g.calls("bot", said(survey.Viber, "stranger==", "START")))
+		g.becomes(to("stranger=="), survey.Suppressed)
+		// Of one whom no message reached.
+		g.bot.say = fails(channels.Unreachable, "6")
+		g.becomes(to("gone=="), survey.Failed)
+		g.bot.say = nil
+		g.read(g.calls("bot", word(channels.OptInUpdate, "gone==", g.Now())))
+		g.becomes(to("gone=="), survey.Sent)
+	})
+}

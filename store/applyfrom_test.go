@@ -159,7 +159,7 @@ func TestLaw07StopBetweenLoadAndClaim(t *testing.T) {
 		out := accept(t, s, newSend(1), other)
 		known := load(t, s, out[0].ID)
 		_, err := s.Apply(ctx, out[1].ID, func(st *survey.State) error {
-			survey.Leave(st, []survey.Channel{survey.Viber}, st.Send.Recipient.Phone, "stop_keyword", "bot", false, t0)
+			survey.Leave(st, survey.Left{Channels: []survey.Channel{survey.Viber}, Address: st.Send.Recipient.Phone, Reason: survey.SaidStop, Source: "bot"}, t0)
 			return nil
 		})
 		must(t, err)

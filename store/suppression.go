@@ -34,6 +34,10 @@ WHERE suppressions.scope = 'unreachable' AND excluded.at > suppressions.at`
 
 	liftSuppressions = `DELETE FROM suppressions WHERE address = $1 AND channel = $2 AND mode = $3
 AND ($4 = '' AND scope <> 'unreachable' OR scope = $4 AND subject = $5) RETURNING ` + suppressionColumns
+
+	// As survey.Suppression.LiftedBy has it.
+	liftByWord = `DELETE FROM suppressions WHERE address = $1 AND channel = $2 AND mode = $3
+AND (reason IN ('` + survey.SaidStop + `', '` + survey.SaidProvider + `') OR scope = '` + survey.ScopeUnreachable + `') AND at <= $4 RETURNING ` + suppressionColumns
 )
 
 func scanSuppression(rows scanner) (survey.Suppression, error) {
@@ -208,7 +212,7 @@ func notSuppressed(ctx context.Context, t *tx, all []survey.Suppression) ([]surv
 
 // Lift removes what keeps an address of a channel from being written to, also when its person was erased, and notes with the
 // contacts of the address who did it and why, in one commit. Without a scope it removes every one but that the address
-// reaches nobody: a person does not say so. survey.ErrNotFound when there is nothing.
+// reaches nobody: a person does not say so; what their own word lifts is another matter. survey.ErrNotFound when there is nothing.
 func (s *Store) Lift(ctx context.Context, l survey.Lift) error {
 	if l.At.IsZero() {
 		l.At = s.now()
@@ -220,8 +224,11 @@ func (s *Store) Lift(ctx context.Context, l survey.Lift) error {
 	return s.other(ctx, func(ctx context.Context, t *tx) error {
 		var lifted []survey.Suppression
 		for _, key := range s.suppressionKeys(address) {
-			args := []any{key, string(l.Channel), string(l.Mode), l.Scope, l.Subject}
-			err := t.each(ctx, shaped{text: liftSuppressions}, "", args, func(row scanner) error {
+			text, args := liftSuppressions, []any{key, string(l.Channel), string(l.Mode), l.Scope, l.Subject}
+			if l.Word {
+				text, args = liftByWord, append(args[:3], micros(l.At))
+			}
+			err := t.each(ctx, shaped{text: text}, "", args, func(row scanner) error {
 				p, err := scanSuppression(row)
 				p.Address, p.Source, p.Reason, p.At = address, l.Actor, "", l.At
 				lifted = append(lifted, p)

@@ -158,7 +158,7 @@ func (s *State) failed(a *Attempt, r Result, ours bool, now time.Time) {
 	s.Record(now, "attempt.failed", "attempt", a.ID, "fault", r.Fault, "code", r.Code)
 	switch r.Fault {
 	case FaultOptedOut:
-		s.suppress(Suppression{Channel: a.Channel, Address: a.Address, Scope: ScopeAll, Reason: "provider", Source: a.Sender}, now)
+		s.suppress(Suppression{Channel: a.Channel, Address: a.Address, Scope: ScopeAll, Reason: SaidProvider, Source: a.Sender}, now)
 		s.stop(now)
 		return
 	case FaultUnreachable:

@@ -268,7 +268,7 @@ func Code(word string, words []string) string {
 // StopReason gives the reason of a suppression back when it is one of ours, and "manual" for one in somebody's own words.
 func StopReason(reason string) string {
 	switch reason {
-	case "stop_keyword", "unsubscribe_link", "one_click", "provider", "hard_bounce", FaultUnreachable, BasisWithdrawn, BasisObjected:
+	case SaidStop, "unsubscribe_link", "one_click", SaidProvider, "hard_bounce", FaultUnreachable, BasisWithdrawn, BasisObjected:
 		return reason
 	default:
 		return "manual"

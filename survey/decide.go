@@ -66,6 +66,12 @@ type Facts struct {
 	Duplicate string        // id of an earlier send of the same survey, transaction and contact: only a dry run can meet one
 }
 
+// Reasons of suppressions that a word of the person may lift.
+const (
+	SaidStop     = "stop_keyword" // the person said so
+	SaidProvider = "provider"     // the provider says that the person did
+)
+
 // The scopes of a suppression.
 const (
 	ScopeAll         = "all"         // the person is not asked anywhere

@@ -12,10 +12,11 @@ import (
 type Reply struct {
 	InboundID string // the raw record it came in
 	Channel   Channel
-	Sender    string // ours, that it was said to
-	Address   string // the person's
-	Text      string // verbatim
-	Button    string // payload of a tapped key; "" when typed
+	Sender    string    // ours, that it was said to
+	Address   string    // the person's
+	Text      string    // verbatim
+	Button    string    // payload of a tapped key; "" when typed
+	At        time.Time // when the person said it; zero = now
 }
 
 // Of reports whether an address is one that this send was or can be sent to on a channel: a payload can be typed by anybody.
@@ -61,10 +62,10 @@ func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirme
 	last := append(strings.Fields(s.Send.Thread.Heard), r.InboundID)
 	s.Send.Thread.Heard = strings.Join(last[max(0, len(last)-8):], " ")
 	if r.Button == "" && Command(r.Text) == CmdStop {
-		Leave(s, []Channel{r.Channel}, r.Address, "stop_keyword", r.Sender, !confirmed, now)
+		Leave(s, Left{Channels: []Channel{r.Channel}, Address: r.Address, Reason: SaidStop, Source: r.Sender, Confirm: !confirmed, At: r.At}, now)
 		return nil
 	}
-	if r.Button == "" && Command(r.Text) == CmdStart && Return(s, r.Channel, r.Address, now) {
+	if r.Button == "" && Command(r.Text) == CmdStart && Return(s, r.Channel, r.Address, r.At, now) {
 		return nil
 	}
 	s.delivered(r, now)
@@ -226,42 +227,64 @@ func (s *State) say(k Kind, now time.Time) {
 	s.Send.Epoch++
 }
 
-// Return lifts what a STOP from this address had set; nothing else may be lifted by a word.
-func Return(s *State, c Channel, address string, now time.Time) bool {
-	kept, lifted := s.Suppressions[:0:0], false
+// Return lifts what a STOP from this address had set, and that it reaches nobody; nothing else may be lifted by a word. at is when the
+// person came back, zero for now: who left after that has left. It reports whether there was a STOP to lift.
+func Return(s *State, c Channel, address string, at, now time.Time) bool {
+	if at.IsZero() {
+		at = now
+	}
+	kept, lifted, reached := s.Suppressions[:0:0], false, false
 	for _, sup := range s.Suppressions {
-		if sup.Channel == c && sup.Address == address && (sup.Reason == "stop_keyword" || sup.Reason == "provider") {
-			s.Lift = append(s.Lift, sup)
-			lifted = true
+		if sup.Channel != c || sup.Address != address || !sup.LiftedBy(at) {
+			kept = append(kept, sup)
 			continue
 		}
-		kept = append(kept, sup)
+		s.Lift = append(s.Lift, sup)
+		reached = reached || sup.Scope == ScopeUnreachable
+		lifted = lifted || sup.Scope != ScopeUnreachable
 	}
 	s.Suppressions = kept
 	if lifted {
 		s.Record(now, "contact.unsuppressed", "channel", string(c))
 	}
+	if reached {
+		s.Record(now, "contact.reached", "channel", string(c))
+	}
 	return lifted
 }
 
-// Leave records that the person does not want to be asked: nothing of this send goes out any more but, when confirm
-// is set, one confirmation in the thread. Channels are those whose addresses are suppressed; address is of the first.
-func Leave(s *State, chans []Channel, address, reason, source string, confirm bool, now time.Time) {
+// LiftedBy reports whether a word that the person said at that time lifts a suppression: it was said by the person too, or is a provider's that
+// the address reaches nobody, and it is not newer.
+func (p *Suppression) LiftedBy(said time.Time) bool {
+	byWord := p.Reason == SaidStop || p.Reason == SaidProvider || p.Scope == ScopeUnreachable
+	return byWord && !p.At.After(said)
+}
+
+// A Left says that a person does not want to be asked.
+type Left struct {
+	Channels       []Channel // whose addresses are suppressed
+	Address        string    // on the first of them; "" = the recipient's
+	Reason, Source string
+	Confirm        bool      // one confirmation is due in the thread
+	At             time.Time // when the person said it; zero = now
+}
+
+// Leave records that the person does not want to be asked: nothing of this send goes out any more but the confirmation.
+func Leave(s *State, l Left, now time.Time) {
 	before := len(s.Suppressions)
-	for i, c := range chans {
+	for i, c := range l.Channels {
 		a := s.Send.Recipient.Address(c)
-		if i == 0 && address != "" {
-			a = address
+		if i == 0 && l.Address != "" {
+			a = l.Address
 		}
-		scope := ScopeAll
-		s.suppress(Suppression{Channel: c, Address: a, Scope: scope, Reason: reason, Source: source}, now)
+		s.suppress(Suppression{Channel: c, Address: a, Scope: ScopeAll, Reason: l.Reason, Source: l.Source, At: l.At}, now)
 	}
 	if len(s.Suppressions) == before {
 		s.Record(now, "reply.ignored", "why", "left already")
 		return // confirmed once
 	}
 	s.stop(now)
-	if confirm && s.Send.Thread.Sender != "" {
+	if l.Confirm && s.Send.Thread.Sender != "" {
 		s.say(OptOut, now)
 	}
 }
@@ -306,8 +329,7 @@ func Unsubscribe(s *State, source string, all bool, now time.Time) {
 		channel = Email
 	}
 	if all {
-		chans := SendChannels()
-		Leave(s, chans, "", source, "page", false, now)
+		Leave(s, Left{Channels: SendChannels(), Reason: source, Source: "page"}, now)
 		return
 	}
 	before := len(s.Suppressions)

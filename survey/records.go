@@ -82,6 +82,7 @@ type Lift struct {
 	Mode    Mode
 	Channel Channel
 	Address string
+	Word    bool   // the person said so at At: only what such a word lifts (Suppression.LiftedBy), of any scope
 	Scope   string // "" = all but ScopeUnreachable
 	Subject string // of Scope
 	Actor   string // API key or user

@@ -211,7 +211,9 @@ func (s *State) suppress(sup Suppression, now time.Time) {
 			return
 		}
 	}
-	sup.Mode, sup.SendID, sup.At = s.Send.Mode, s.Send.ID, now
+	if sup.Mode, sup.SendID = s.Send.Mode, s.Send.ID; sup.At.IsZero() {
+		sup.At = now
+	}
 	s.Suppressions = append(s.Suppressions, sup)
 	s.Record(now, "contact.suppressed", "channel", string(sup.Channel), "scope", sup.Scope, "reason", sup.Reason)
 }
