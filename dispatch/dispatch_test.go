@@ -3,8 +3,10 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -621,6 +623,75 @@ func TestEarlierReplyIsReadFirst(t *testing.T) {
 		}
 		if n := count(g.events(id), "reply.received"); n != 2 {
 			t.Errorf("%d replies", n)
+		}
+	})
+}
+
+// A shaky store answers one change, counted from 1, with a fault, after or without making it.
+type shaky struct {
+	*store.Store
+	at   int32
+	made bool
+	n    atomic.Int32
+}
+
+func (f *shaky) ApplyFrom(ctx context.Context, known survey.State, fn func(*survey.State) error) (survey.State, error) {
+	if f.n.Add(1) != f.at {
+		return f.Store.ApplyFrom(ctx, known, fn)
+	}
+	if !f.made {
+		return survey.State{}, fmt.Errorf("connection refused: %w", survey.ErrUnavailable)
+	}
+	if _, err := f.Store.ApplyFrom(ctx, known, fn); err != nil {
+		return survey.State{}, err
+	}
+	return survey.State{}, fmt.Errorf("connection lost: %w", survey.ErrInDoubt)
+}
+
+// What the provider said is not lost with the database's connection, nor is a message whose claim may have been made.
+func TestLaw03DatabaseGone(t *testing.T) {
+	t.Parallel()
+	later := fails(channels.Transient, "451")
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		for _, tt := range []struct {
+			name  string
+			at    int32 // 1 is the claim, 2 the result
+			made  bool
+			first func(context.Context, int, channels.Message) (channels.Receipt, error)
+			calls int
+		}{
+			{"claim not made", 1, false, nil, 1},
+			{"claim made", 1, true, nil, 1},
+			{"taken, not recorded", 2, false, nil, 1},
+			{"taken, recorded", 2, true, nil, 1},
+			{"surely not taken, not recorded", 2, false, later, 2},
+			{"surely not taken, recorded", 2, true, later, 2},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				g := newRig(t, s)
+				g.cfg.Sends = &shaky{Store: s, at: tt.at, made: tt.made}
+				g.mail.say = func(ctx context.Context, n int, m channels.Message) (channels.Receipt, error) {
+					if n == 0 && tt.first != nil {
+						return tt.first(ctx, n, m)
+					}
+					return channels.Receipt{ProviderID: "p-" + m.AttemptID}, nil
+				}
+				id := g.accept(by(over(survey.Email, "mail")))
+				g.start()
+				g.until("it is sent", func() bool {
+					m, attempts := g.send(id)
+					if m.Status != survey.Sent && (len(attempts) == 0 || attempts[len(attempts)-1].Status == survey.AttemptFailed || tt.at == 1) {
+						g.advance(time.Second)
+					}
+					return m.Status == survey.Sent
+				})
+				if n := len(g.mail.deliveries()); n != tt.calls {
+					t.Errorf("the provider was called %d times, want %d", n, tt.calls)
+				}
+				if n := count(g.events(id), "attempt.uncertain"); n != 0 {
+					t.Error("an attempt whose result is known is uncertain")
+				}
+			})
 		}
 	})
 }

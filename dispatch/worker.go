@@ -184,6 +184,13 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, fa
 	after, err := d.cfg.Sends.ApplyFrom(ctx, *s, func(st *survey.State) error {
 		return survey.Claim(st, a, d.leased(send, now), decision, extra, now)
 	})
+	if errors.Is(err, survey.ErrInDoubt) { // nothing is sent on it: if it was made all the same, it is given back
+		status, err = d.finish(ctx, sender, *s, a.ID, survey.Result{Fault: survey.FaultNotSent, Code: "claim", Backoff: time.Second})
+		if errors.Is(err, survey.ErrNotFound) {
+			return "not claimed", nil
+		}
+		return status, err
+	}
 	if err != nil {
 		return "", fmt.Errorf("claim: %w", err)
 	}
@@ -213,7 +220,10 @@ func (d *Dispatcher) finish(ctx context.Context, sender Sender, s survey.State, 
 		d.cfg.Log.ErrorContext(ctx, "sender paused: its provider refuses it; check its configuration", "sender", sender.Name, "code", r.Code)
 	}
 	r.Retry, r.Doubt, r.Other = sender.Retry, max(r.Doubt, d.doubt(sender)), d.other(ctx, sender, r)
-	finished, err := d.cfg.Sends.ApplyFrom(ctx, s, func(st *survey.State) error {
+	finished, err := d.insist(ctx, s, func(st *survey.State, again bool) error {
+		if a := attemptOf(st, attemptID); again && a != nil && (a.Status.Rank() > survey.AttemptUncertain.Rank() || a.Fault != "") {
+			return nil // the commit whose answer was lost
+		}
 		return survey.Finish(st, attemptID, r, d.cfg.Now())
 	})
 	if err != nil {
@@ -226,6 +236,24 @@ func (d *Dispatcher) finish(ctx context.Context, sender Sender, s survey.State, 
 		return "accepted", nil
 	}
 	return r.Fault, nil
+}
+
+// insistFor is how long a result waits for a database that does not answer. Nothing else knows it: without it a message that surely was not
+// sent would never be.
+const insistFor = 10 * time.Minute
+
+// insist is ApplyFrom until the database answers. fn is told whether it may have been done before.
+func (d *Dispatcher) insist(ctx context.Context, s survey.State, fn func(st *survey.State, again bool) error) (after survey.State, err error) {
+	wait := 20 * time.Millisecond
+	for start := time.Now(); ; wait = min(2*wait, time.Second) {
+		again := err != nil
+		after, err = d.cfg.Sends.ApplyFrom(ctx, s, func(st *survey.State) error { return fn(st, again) })
+		if !errors.Is(err, survey.ErrUnavailable) && !errors.Is(err, survey.ErrInDoubt) || time.Since(start) > insistFor {
+			return after, err
+		}
+		d.cfg.Log.WarnContext(ctx, "result not recorded, tried again", "send_id", s.Send.ID, "error", err)
+		time.Sleep(wait) // a shutdown waits for it, as it does for the provider
+	}
 }
 
 func (d *Dispatcher) apply(ctx context.Context, id string, fn func(*survey.State) error) error {
