@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -109,6 +110,11 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 	if most > 0 {
 		due = due[:min(len(due), most)]
 	}
+	room, wait, err := d.room(ctx, sender, len(due))
+	if err != nil || room == 0 {
+		return false, wait, err
+	}
+	due = due[:room]
 	granted, wait, err := d.pace.take(ctx, lane, sender.Rates, d.pace.gate(lane).weights(len(due)))
 	if err != nil || granted == 0 {
 		return false, wait, err
@@ -125,6 +131,24 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 		refs = refs[n:]
 	}
 	return granted == len(due) && len(due) == laneDepth/2, wait, nil
+}
+
+// room is for how many more messages the long windows of a lane have turns, beside those that are taken already and have not come to theirs. Of
+// each task as many count as it could have: what is taken too late is taken when it has ended.
+func (d *Dispatcher) room(ctx context.Context, sender Sender, wanted int) (n int, wait time.Duration, err error) {
+	if !slices.ContainsFunc(sender.Rates, Rate.long) {
+		return wanted, 0, nil
+	}
+	under := 0
+	for _, list := range [...]string{"pending", "active"} {
+		tasks, err := d.cfg.Redis.LLen(ctx, "asynq:{"+laneQueue(sender.Name)+"}:"+list).Result()
+		if err != nil {
+			return 0, 0, fmt.Errorf("length of lane %s: %w", sender.Name, err)
+		}
+		under += int(tasks) * batchSize
+	}
+	n, wait, err = d.pace.room(ctx, sender.Name, sender.Rates, d.pace.gate(sender.Name).weights(under+wanted))
+	return max(0, n-under), wait, err
 }
 
 // takeUp takes what is due, or as much of what is due behind it: another process may have taken some meanwhile, and what was granted

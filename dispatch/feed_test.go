@@ -43,3 +43,32 @@ func TestGrantsAreUsed(t *testing.T) {
 		g.until("five messages are sent", func() bool { return len(g.sms.deliveries()) == 5 })
 	})
 }
+
+// Who is held for the night uses up nothing of the day's rate.
+func TestNightSparesTheDay(t *testing.T) {
+	t.Parallel()
+	const day = 20
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newRig(t, s)
+		g.cfg.Policy.Window = survey.Window{From: 9 * 60, To: 20 * 60}
+		sms := g.cfg.Senders["sms"]
+		sms.Rates = []dispatch.Rate{{N: day, Per: 24 * time.Hour}}
+		g.cfg.Senders["sms"] = sms
+		g.set(noon().Add(-14 * time.Hour)) // 23:00 in Zagreb
+		ids := make([]string, 2*day)
+		for i := range ids {
+			ids[i] = g.accept(person(i))
+		}
+		g.start()
+		for _, id := range ids {
+			g.becomes(id, survey.Scheduled)
+		}
+		g.set(noon())
+		g.until("the day's rate is sent", func() bool { return len(g.sms.deliveries()) == day })
+		for _, id := range ids { // nor is a turn asked for in vain
+			if n := count(g.events(id), "attempt.failed"); n != 0 {
+				t.Errorf("%d attempts of %s failed", n, id)
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -45,16 +46,32 @@ const (
 	turnCount = "turn"
 )
 
+// longWindow is the least length of a window that only turns fill. Work that was taken and then held for the night, or stopped, never comes to the
+// provider: it must not use up an hour or a day.
+const longWindow = 2 * time.Minute
+
 // take answers how many of the wanted messages the lane may take up now: the first n of units. When that is fewer, wait is when to ask
-// again. A message larger than a whole window in segments goes alone, when the window is empty.
+// again. A message larger than a whole window in segments goes alone, when the window is empty. Long windows are a matter of room.
 func (p *pacer) take(ctx context.Context, lane string, rates []Rate, units []int) (n int, wait time.Duration, err error) {
 	g := p.gate(lane)
-	if len(units) == 0 || len(rates) == 0 && !p.slowed(ctx, lane, g) {
+	short := slices.DeleteFunc(slices.Clone(rates), Rate.long)
+	if len(units) == 0 || len(short) == 0 && !p.slowed(ctx, lane, g) {
 		return len(units), 0, nil
 	}
 	// Work is taken no faster than turns come: a turn lasts as long as its call.
-	return p.run(ctx, grantOf{lane: lane, count: workCount, rates: rates, units: units, hold: g.lasts()})
+	return p.run(ctx, grantOf{lane: lane, count: workCount, rates: short, units: units, hold: g.lasts()})
 }
+
+// room answers for how many of the wanted messages the long windows of a lane have turns at present: the first n of units. When that is fewer, wait is
+// when there is another. It takes none.
+func (p *pacer) room(ctx context.Context, lane string, rates []Rate, units []int) (n int, wait time.Duration, err error) {
+	if len(units) == 0 || !slices.ContainsFunc(rates, Rate.long) {
+		return len(units), 0, nil
+	}
+	return p.run(ctx, grantOf{lane: lane, count: turnCount, rates: rates, units: units, id: lookOnly})
+}
+
+func (r Rate) long() bool { return r.Per >= longWindow }
 
 // A grantOf is what takeScript is asked for.
 type grantOf struct {
@@ -62,8 +79,10 @@ type grantOf struct {
 	rates       []Rate
 	units       []int
 	hold        time.Duration
-	id          string // of turns that will be given back; "" = none will
+	id          string // of turns that will be given back; "" = none will; lookOnly = none is taken, and only long windows matter
 }
+
+const lookOnly = "?"
 
 func (p *pacer) run(ctx context.Context, q grantOf) (n int, wait time.Duration, err error) {
 	keys, args := scriptWindows(q.lane, q.count, q.rates)

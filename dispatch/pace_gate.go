@@ -19,7 +19,7 @@ type gate struct {
 	usual  time.Duration // mean time that a turn lasts; guarded by mu
 	mean   float64       // units of a message, 0 = unknown; guarded by mu
 	sent   meter         // guarded by mu
-	cap    float64       // messages a second of the tightest rate, 0 = none; guarded by mu
+	cap    float64       // messages a second of the shortest window, 0 = none; guarded by mu
 
 	looked time.Time // when it was last seen whether the lane is slowed; guarded by mu
 	slow   bool      // guarded by mu

@@ -111,12 +111,13 @@ redis.call('ZREMRANGEBYSCORE', turns, str(now + 60000000), '+inf')
 // takeScript grants a prefix of the wanted messages out of every window of a lane at once.
 //
 //	KEYS   as scriptHead
-//	ARGV   as scriptHead; hold in microseconds; id of the turns, or "" when they count as given back at the end of the hold; number of
-//	       wanted messages; the units of each, unless no window counts segments
+//	ARGV   as scriptHead; hold in microseconds; id of the turns, "" when they count as given back at the end of the hold, or lookOnly; number
+//	       of wanted messages; the units of each, unless no window counts segments
 //	Output granted, and microseconds until another may be granted when less than wanted
 var takeScript = redis.NewScript( //nolint:gochecknoglobals // a text and its hash, never changed
 	scriptHead() + `
 local hold, id, want = tonumber(ARGV[arg]), ARGV[arg + 1], tonumber(ARGV[arg + 2])
+local look = id == '` + lookOnly + `'
 arg = arg + 3
 
 local flying, list = 0, nil
@@ -165,7 +166,13 @@ local function free(w, units)
 end
 
 local got, wait = 0, 0
-if rest > now then
+if look then
+	local long = {}
+	for _, w in ipairs(windows) do
+		if not w.adaptive and w.per >= ` + micros(longWindow) + ` then long[#long + 1] = w end
+	end
+	windows = long
+elseif rest > now then
 	want, wait = 0, rest - now
 end
 while got < want and wait == 0 do
@@ -180,11 +187,12 @@ while got < want and wait == 0 do
 			w.new = w.new + size(w, units)
 		end
 		got = got + 1
-		if id ~= '' then
+		if id ~= '' and not look then
 			redis.call('ZADD', turns, str(now + hold), id .. '.' .. got .. ':' .. units)
 		end
 	end
 end
+if look then return {got, math.ceil(wait)} end
 if got > 0 and id == '' then
 	for _, w in ipairs(windows) do push(w, now + hold, w.new) end
 elseif got > 0 then

@@ -11,9 +11,9 @@ import (
 
 // How a lane is slowed: each message that its provider throttles takes its share of the factor, so that a second of which a third is throttled
 // halves it, down to 1/64, and a stray one among hundreds hardly counts; without throttling the factor grows by 1/16 a second until the lane is
-// as fast as its rates again. The factor is a share of the tightest configured rate; of a lane without rates, of what was sent in its fullest
-// second of late. Were it a share of what was sent where there are rates too, a lane that had sent little, because it had been restarted or
-// slowed, would be held at that by every stray one.
+// as fast as its rates again. The factor is a share of the configured rate of its shortest window, or of what was sent in its fullest second of late when
+// that is more: a day's rate says nothing of a second. Were it a share of what was sent alone, a lane that had sent little, because it had been
+// restarted or slowed, would be held at that by every stray one.
 //
 // Sources: D. Chiu, R. Jain: Analysis of the increase and decrease algorithms for congestion avoidance in computer networks, 1989; RFC 8257 §3.3 for
 // a decrease by the share of what was refused.
@@ -28,7 +28,7 @@ const (
 //
 //	KEYS   how the lane is slowed (hash): factor at the moment from; base, messages a second; rest, until then nothing is granted;
 //	       top, the factor at the moment last, a second ago at most; since; and «by:process» what each process has sent in its fullest second
-//	ARGV   process; what it sent in its fullest second; messages a second of the tightest rate or 0; rest in microseconds
+//	ARGV   process; what it sent in its fullest second; messages a second of the shortest window or 0; rest in microseconds
 //	Output 1
 var slowScript = redis.NewScript( //nolint:gochecknoglobals // a text and its hash, never changed
 	`
@@ -53,8 +53,7 @@ for i = 1, #all, 2 do
 	if string.sub(all[i], 1, 3) == 'by:' then sent = sent + tonumber(all[i + 1]) end
 end
 sent = math.max(sent, 1)
-local base = sent
-if tonumber(ARGV[3]) > 0 then base = tonumber(ARGV[3]) end
+local base = math.max(sent, tonumber(ARGV[3]))
 if not last or now - last >= 1000000 or now < last then
 	top, last = factor, now
 end
@@ -72,11 +71,11 @@ func (p *pacer) slow(ctx context.Context, lane string, retryAfter time.Duration)
 	g := p.gate(lane)
 	now := time.Now()
 	g.mu.Lock()
-	sent, tightest := g.sent.recent(now), g.cap
+	sent, configured := g.sent.recent(now), g.cap
 	g.looked, g.slow = now, true
 	g.mu.Unlock()
 	wait := max(0, min(retryAfter, maxRest)).Microseconds()
-	err := slowScript.Run(ctx, p.rdb, []string{slowKey(lane)}, p.id, sent, strconv.FormatFloat(tightest, 'g', -1, 64), wait).Err()
+	err := slowScript.Run(ctx, p.rdb, []string{slowKey(lane)}, p.id, sent, strconv.FormatFloat(configured, 'g', -1, 64), wait).Err()
 	if err != nil {
 		return fmt.Errorf("slow lane %s: %w", lane, err)
 	}
@@ -163,13 +162,16 @@ func micros(d time.Duration) string { return strconv.FormatInt(d.Microseconds(),
 
 func slowKey(lane string) string { return laneKey(lane, "slowed") }
 
-// perSecond is the tightest of rates in messages a second, 0 when there is none.
+// perSecond is the rate of the shortest window in messages a second, 0 when there is none.
 func perSecond(rates []Rate) float64 {
-	least := 0.0
+	var shortest Rate
 	for _, r := range rates {
-		if v := float64(r.N) / r.Per.Seconds(); least == 0 || v < least {
-			least = v
+		if shortest.Per == 0 || r.Per < shortest.Per || r.Per == shortest.Per && r.N < shortest.N {
+			shortest = r
 		}
 	}
-	return least
+	if shortest.Per == 0 {
+		return 0
+	}
+	return float64(shortest.N) / shortest.Per.Seconds()
 }

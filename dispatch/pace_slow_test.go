@@ -184,6 +184,8 @@ func TestSlowedLane(t *testing.T) {
 		{"nothing in the rest", perSecond, 64, time.Minute, time.Minute, 0, 0},
 		{"then slowly", perSecond, 64, time.Minute, 61 * time.Second, 28, 34},
 		{"a slow lane goes slower", []Rate{{N: 12, Per: time.Minute}}, 1, 0, time.Second, 1, 1},
+		{"a day's rate says nothing of a second", append([]Rate{{N: 86400, Per: 24 * time.Hour}}, perSecond...), 64, 0, time.Second, 28, 34},
+		{"a day's rate alone: half of what it sent", []Rate{{N: 86400, Per: 24 * time.Hour}}, 40, 0, time.Second, 18, 21},
 		{"without rates: half of what it sent", nil, 40, 0, time.Second, 18, 21},
 		{"without rates: told to wait", nil, 40, 10 * time.Second, 9 * time.Second, 0, 0},
 		{"without rates: hardly anything", nil, 0, 0, 4 * time.Second, 2, 4},

@@ -275,7 +275,7 @@ func TestBackoffGrowsAndHasAnEnd(t *testing.T) {
 func TestTakeInSegments(t *testing.T) {
 	t.Parallel()
 	p := newPacer(testRedis(t), nil)
-	g, rates := p.gate("lane"), []Rate{{N: 12, Per: time.Hour, Unit: Segments}}
+	g, rates := p.gate("lane"), []Rate{{N: 12, Per: time.Minute, Unit: Segments}}
 	if got := g.weights(2); !slices.Equal(got, []int{1, 1}) {
 		t.Errorf("messages of unknown size count %v", got)
 	}
@@ -288,5 +288,47 @@ func TestTakeInSegments(t *testing.T) {
 	n, wait, err := p.take(t.Context(), "lane", rates, g.weights(10))
 	if n != 4 || wait == 0 || err != nil {
 		t.Errorf("%d taken, %s, %v; want 4 of 3 segments each", n, wait, err)
+	}
+}
+
+// Only turns fill a long window: what is taken and then held or stopped leaves its room to others.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	p := newPacer(testRedis(t), nil)
+	rates := []Rate{{N: 2, Per: time.Second}, {N: 7, Per: 24 * time.Hour, Unit: Segments}, {N: 5, Per: time.Hour}}
+	room := func(units ...int) int {
+		n, wait, err := p.room(t.Context(), "lane", rates, units)
+		if err != nil || (n < len(units)) != (wait > 0) {
+			t.Fatalf("room for %d of %d, %s, %v", n, len(units), wait, err)
+		}
+		return n
+	}
+	for range 3 { // looking takes nothing, nor does taking, and short windows do not matter
+		if n := room(1, 1, 1, 1, 1, 1); n != 5 {
+			t.Errorf("room for %d messages an hour, want 5", n)
+		}
+		if n := room(3, 3, 3); n != 2 {
+			t.Errorf("room for %d messages of 3 segments a day, want 2", n)
+		}
+		if _, _, err := p.take(t.Context(), "lane", rates, make([]int, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used, _, err := p.turn(t.Context(), "lane", rates, 3, time.Minute)
+	if used == nil || err != nil {
+		t.Fatalf("no turn, %v", err)
+	}
+	if n := room(1, 1, 1, 1, 1, 1); n != 4 {
+		t.Errorf("room for %d beside the one at the provider, want 4", n)
+	}
+	if n := room(3, 3); n != 1 {
+		t.Errorf("room for %d of 3 segments beside one, want 1", n)
+	}
+	used.done(t.Context())
+	if n := room(3, 3); n != 1 {
+		t.Errorf("room for %d of 3 segments after one, want 1", n)
+	}
+	if n, _, err := p.room(t.Context(), "lane", rates[:1], make([]int, 9)); n != 9 || err != nil {
+		t.Errorf("no long window has room for %d of 9, %v", n, err)
 	}
 }
