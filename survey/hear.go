@@ -215,10 +215,15 @@ func (r *Response) put(a Answer) {
 	r.Answers = append(r.Answers, a)
 }
 
-// say makes a message of the conversation due at once, within the budget of the thread.
+// say makes a message of the conversation due at once, within the budget of the thread. One more is kept for the confirmation of a
+// STOP, whatever was said before; a thread in which somebody leaves and comes back again and again ends with it.
 func (s *State) say(k Kind, now time.Time) {
 	t := &s.Send.Thread
-	if t.Sender == "" || t.Said >= maxSaid {
+	budget := maxSaid
+	if k == OptOut {
+		budget++
+	}
+	if t.Sender == "" || t.Said >= budget {
 		s.Record(now, "message.dropped", "kind", string(k), "why", "reply budget")
 		return
 	}

@@ -109,6 +109,33 @@ func TestLaw07StopWins(t *testing.T) {
 	}
 }
 
+// A STOP is confirmed when the replies have used up their budget, and who goes on leaving and coming back is no way out of it.
+func TestLaw07StopIsConfirmedBeyondTheBudget(t *testing.T) {
+	t.Parallel()
+	s := invited(t)
+	for i, n := range []int{9, 2, 8, 3} {
+		r := survey.Reply{
+			InboundID: fmt.Sprint("inb_", i), Channel: survey.SMS, Sender: "sms", Address: "+385911234567", Button: survey.Payload("snd_1", n),
+		}
+		if err := survey.Hear(s, nps(t), r, ids(), false, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reply(t, s, 4, "STOP")
+	if s.Send.Kind != survey.OptOut || s.Send.Lane != "sms" {
+		t.Fatalf("says %s in lane %q after %d messages; want optout, sms", s.Send.Kind, s.Send.Lane, s.Send.Thread.Said)
+	}
+	claim(t, s, "o", noon)
+	finish(t, s, "o", survey.Result{}, noon)
+	for i := range 20 {
+		reply(t, s, 5+2*i, "START")
+		reply(t, s, 6+2*i, "STOP")
+		if s.Send.Thread.Said > 5 || s.Send.Lane != "" || len(s.Suppressions) != 1 {
+			t.Fatalf("said %d messages, lane %q, %d suppressions; want at most 5, none, 1", s.Send.Thread.Said, s.Send.Lane, len(s.Suppressions))
+		}
+	}
+}
+
 // Of a survey that is not installed any more STOP and START count, and all else is kept.
 func TestHearWithoutSurvey(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ const (
 	MaxTries       = 8              // transient faults of one message before the next step
 	UncertainGrace = 24 * time.Hour // how long an attempt may stay uncertain before its send is closed
 	pauseAfter     = 15 * time.Minute
-	maxSaid        = 4 // messages of ours in answer to replies (law 8)
+	maxSaid        = 4 // messages of ours in answer to replies (law 8), beside one that confirms a STOP
 )
 
 // The faults of an attempt, as channels.Fault names them.

@@ -380,7 +380,7 @@ func TestLaw02ExactlyOneOutcomeInAnyOrder(t *testing.T) {
 				t.Fatalf("%s, yet an invitation is due", s.Send.Status)
 			}
 		}
-		if said := s.Send.Thread.Said; said > 4 {
+		if said := s.Send.Thread.Said; said > 4 && (said > 5 || !stopped) {
 			t.Fatalf("%d messages in answer to replies", said)
 		}
 	})
