@@ -145,10 +145,11 @@ func (r *replay) step() {
 	}
 	s := &State{Send: x.past.Send}
 	s.Send.Kind, s.Send.Step, s.Send.Thread = Invitation, 0, Thread{}
-	d := Decide(s, Facts{Past: who.known(x.at, r.longest)}, r.p, x.at)
+	known := Facts{Past: who.known(x.at, r.longest)}
+	d := Decide(s, known, r.p, x.at)
 	for d.Verdict == Skip && s.Send.Step+1 < len(s.Send.Plan) {
 		s.Send.Step++
-		d = Decide(s, Facts{}, r.p, x.at)
+		d = Decide(s, known, r.p, x.at)
 	}
 	switch d.Verdict {
 	case Hold:

@@ -170,6 +170,23 @@ func TestReplayPolicy(t *testing.T) {
 				Delayed: 1, LongestDelay: 2 * time.Hour, Surveys: []survey.SurveyReport{{Survey: nps, SentBefore: 1, SentAfter: 1}},
 			},
 		},
+		{
+			"fatigue holds for the step after one that is skipped",
+			survey.Policy{Fatigue: survey.Fatigue{AfterInvite: survey.Cooldown{Any: 30 * oneDay}}, Viber: survey.SessionPolicy{SessionOnly: true}},
+			func() []survey.PastSend {
+				sends := []survey.PastSend{pastSend("a", 0, "ana", nps), pastSend("b", 1, "ana", csat)}
+				for i := range sends {
+					sends[i].Send.Plan = []survey.Step{{Channel: survey.Viber, Sender: "bot"}, {Channel: survey.SMS, Sender: "sms"}}
+					sends[i].Send.Recipient.Phone = "+385911234567"
+				}
+				return sends
+			}(),
+			survey.PolicyReport{
+				Sends: 2, Before: survey.Outcome{Sent: 2, Dropped: dropped()},
+				After: survey.Outcome{Sent: 1, Dropped: dropped(survey.ReasonCooldown, 1)}, Lost: 1,
+				Surveys: []survey.SurveyReport{{Survey: csat, SentBefore: 1}, {Survey: nps, SentBefore: 1, SentAfter: 1}},
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
