@@ -212,6 +212,7 @@ func encodeThread(t *survey.Thread) string {
 	b = appendText(b, "survey", t.Survey)
 	b = appendNumber(b, "version", int64(t.Version))
 	b = appendNumber(b, "looked", int64(t.Looked))
+	b = appendNumber(b, "replayed", t.Replayed)
 	return string(append(b, '}'))
 }
 

@@ -185,27 +185,29 @@ func (s *State) failed(a *Attempt, r Result, ours bool, now time.Time) {
 	}
 }
 
-// mayTry reports whether the limits allow another attempt at that moment.
+// mayTry reports whether the limits allow another attempt at that moment. What was tried before a replay does not count.
 func (s *State) mayTry(a *Attempt, limit Retry, at time.Time) bool {
 	tries := limit.Tries
 	if tries == 0 {
 		tries = MaxTries
 	}
 	taken := 0 // and did not arrive, as receipts said: each was paid for
+	var first time.Time
 	for _, b := range s.Attempts {
-		if b.Kind == a.Kind && b.Step == a.Step && b.Status == AttemptFailed && b.ProviderID != "" {
+		if b.Kind != a.Kind || b.Step != a.Step || b.Epoch < s.Send.Thread.Replayed {
+			continue
+		}
+		if first.IsZero() {
+			first = b.At
+		}
+		if b.Status == AttemptFailed && b.ProviderID != "" {
 			taken++
 		}
 	}
 	if max(s.Send.Tries+1, taken) >= tries {
 		return false
 	}
-	for _, b := range s.Attempts {
-		if b.Kind == a.Kind && b.Step == a.Step {
-			return limit.Age == 0 || at.Before(b.At.Add(limit.Age))
-		}
-	}
-	return true
+	return limit.Age == 0 || first.IsZero() || at.Before(first.Add(limit.Age))
 }
 
 // again makes the same message due once more: at once over another sender, when there is one, else over the same one later. Who is

@@ -92,6 +92,7 @@ func Replayed(s *State, actor string, now time.Time) error {
 	m.Status, m.Reason, m.UpdatedAt = Scheduled, ReasonNone, now
 	m.Step, m.Tries, m.Lane, m.DueAt = step, 0, m.Plan[step].Sender, now
 	m.Epoch++
+	m.Thread.Replayed = m.Epoch
 	s.Record(now, "send.replayed", "actor", actor, "reason", string(why), "step", step, "expires_at", m.ExpiresAt)
 	return nil
 }

@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -64,6 +65,57 @@ func TestReplayedBeginsWhere(t *testing.T) {
 			want := map[string]any{"actor": "key_9", "reason": "attempts_exhausted", "step": tt.step, "expires_at": m.ExpiresAt}
 			if d := cmp.Diff(want, e.Data); e.Type != "send.replayed" || d != "" {
 				t.Errorf("%s (-want +got):\n%s", e.Type, d)
+			}
+		})
+	}
+}
+
+// A replay gives a message all its tries: what was tried before it counts for nothing, neither as tries nor as their age.
+func TestReplayedHasAllItsTries(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)
+	tests := []struct {
+		name     string
+		retry    survey.Retry
+		reported bool // a receipt says that it did not arrive; else the provider does not take it
+		tries    int
+	}{
+		{"not taken", survey.Retry{}, false, survey.MaxTries},
+		{"taken, and did not arrive", survey.Retry{}, true, survey.MaxTries},
+		{"so many", survey.Retry{Tries: 3}, true, 3},
+		{"for so long", survey.Retry{Age: 4 * time.Hour}, false, 4},
+		{"for so long, as receipts say", survey.Retry{Age: 4 * time.Hour}, true, 4},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := letter(survey.ReasonAttempts, now)
+			s.Send.Plan, s.Send.Step, s.Send.Status, s.Send.Lane = s.Send.Plan[2:], 0, survey.Scheduled, "mail"
+			s.Send.ExpiresAt = now.Add(90 * 24 * time.Hour)
+			for life := range 3 {
+				at, tries := now.Add(time.Duration(life)*72*time.Hour), 0
+				if life > 0 {
+					if err := survey.Replayed(s, "key_9", at); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for ; !s.Send.Status.Final(); tries++ {
+					id := fmt.Sprint(life, " ", tries)
+					claim(t, s, id, at)
+					if tt.reported {
+						finish(t, s, id, survey.Result{ProviderID: id}, at)
+						r := survey.Report{AttemptID: id, Status: survey.AttemptFailed, Fault: survey.FaultTransient, Backoff: time.Hour, Retry: tt.retry}
+						if err := survey.Heard(s, r, at); err != nil {
+							t.Fatal(err)
+						}
+					} else {
+						finish(t, s, id, survey.Result{Fault: survey.FaultTransient, Backoff: time.Hour, Retry: tt.retry}, at)
+					}
+					at = s.Send.DueAt
+				}
+				if tries != tt.tries || s.Send.Reason != survey.ReasonAttempts {
+					t.Errorf("life %d: %d tries, %s; want %d", life, tries, s.Send.Reason, tt.tries)
+				}
 			}
 		})
 	}

@@ -179,6 +179,7 @@ type Thread struct {
 	Survey    string  `json:"survey,omitempty"`    // asked instead of the send's own, when the policy swapped it; "" = the send's own
 	Version   int     `json:"version,omitempty"`   // release of Survey
 	Looked    int     `json:"looked,omitempty"`    // look-ups of the attempt that is uncertain
+	Replayed  int64   `json:"replayed,omitempty"`  // epoch of the last replay: attempts of earlier ones were made before it; 0 = never
 }
 
 // Asks is the survey that is really asked, and its release.
