@@ -6,7 +6,11 @@ import (
 )
 
 // DecisionVersion is recorded with every decision; it grows whenever the rules change.
-const DecisionVersion = 2
+const DecisionVersion = 3
+
+// prompt is for how long after a person's last word a message in answer to it goes at any hour. One that had to wait for longer,
+// for its sender or for its provider, is no answer to somebody who is awake.
+const prompt = 15 * time.Minute
 
 // A Verdict is what a decision says to do.
 type Verdict string
@@ -117,11 +121,14 @@ func Decide(s *State, f Facts, p Policy, now time.Time) Decision {
 		r.Saw = map[string]any{"scope": scope, "reason": reason}
 	}
 	c.add(r, Stop, Suppressed, ReasonOptedOut)
+	c.add(Rule{Name: "expiry", Fired: !now.Before(send.ExpiresAt), Saw: saw("expires_at", send.ExpiresAt)}, Stop, Expired, ReasonExpired)
 	if conversational(send.Kind) {
 		c.session()
-		return c.d // a running conversation is not held back by the clock
+		if heard := send.Thread.heardAt(); !heard.IsZero() && now.Sub(heard) >= prompt {
+			c.window() // a running conversation is not held back by the clock; this one stood still
+		}
+		return c.d
 	}
-	c.add(Rule{Name: "expiry", Fired: !now.Before(send.ExpiresAt), Saw: saw("expires_at", send.ExpiresAt)}, Stop, Expired, ReasonExpired)
 	r = Rule{Name: "channel", Fired: scope == ScopeChannel}
 	if r.Fired {
 		r.Saw = saw("reason", reason)

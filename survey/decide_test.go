@@ -1,6 +1,7 @@
 package survey_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -36,6 +37,17 @@ func TestDecide(t *testing.T) {
 		}, time.Time{}, noon, survey.Skip, survey.ReasonOptedOut},
 		{"test at night", func(s *survey.State) { s.Send.Mode = survey.Test }, noon, night, survey.Go, ""},
 		{"a follow-up at night", func(s *survey.State) { s.Send.Kind = survey.FollowupPassive }, noon, night, survey.Go, ""},
+		{"a follow-up at night, at once", talk(survey.FollowupPassive, night.Add(-time.Minute)), noon, night, survey.Go, ""},
+		{"a follow-up at night that had to wait", talk(survey.FollowupPassive, night.Add(-15*time.Minute)), noon, night, survey.Hold, survey.ReasonWindow},
+		{"a clarifying question at night that had to wait", talk(survey.Clarify, night.Add(-oneDay)), noon, night, survey.Hold, survey.ReasonWindow},
+		{"a follow-up by day that had to wait", talk(survey.FollowupPassive, noon.Add(-oneDay)), noon, noon, survey.Go, ""},
+		{"a follow-up that is too late", func(s *survey.State) {
+			s.Send.Kind, s.Send.ExpiresAt = survey.FollowupPassive, noon
+		}, time.Time{}, noon, survey.Stop, survey.ReasonExpired},
+		{"the confirmation of a STOP is never too late, nor is it night", func(s *survey.State) {
+			talk(survey.OptOut, noon.Add(-oneDay))(s)
+			s.Send.ExpiresAt = noon
+		}, time.Time{}, night, survey.Go, ""},
 		{"expiry beats the night", func(s *survey.State) { s.Send.ExpiresAt = noon }, time.Time{}, night, survey.Stop, survey.ReasonExpired},
 	}
 	for _, tt := range tests {
@@ -51,11 +63,55 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// talk is a message of a conversation in which the person spoke last at some time.
+func talk(k survey.Kind, heard time.Time) func(*survey.State) {
+	return func(s *survey.State) {
+		var ids survey.IDSource
+		s.Send.Kind = k
+		s.Send.Thread = survey.Thread{Channel: survey.SMS, Sender: "sms", Address: "+385911234567", Heard: "inb_1 " + ids.New(survey.InboundPrefix, heard)}
+	}
+}
+
+// What a conversation has to say ends with its send, too, and is not said at night when it had to wait: here its sender is refused for
+// as long as it is tried.
+func TestLaw10ConversationsEnd(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []survey.Kind{survey.Clarify, survey.FollowupPassive, survey.ThanksPassive} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			s, heard := newState(), time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
+			talk(kind, heard)(s)
+			s.Send.Lane, s.Send.Status, s.Send.DueAt, s.Send.ExpiresAt = "sms", survey.Answered, heard, heard.Add(2*oneDay)
+			for tries := 0; s.Send.Lane != ""; tries++ {
+				now := s.Send.DueAt
+				d := survey.Decide(s, survey.Facts{}, survey.Policy{Window: day}, now)
+				if d.Verdict != survey.Go {
+					if err := survey.Settle(s, "sms", s.Send.Epoch, d, now); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				if h := now.Hour(); tries > 1000 || now.Sub(heard) >= 15*time.Minute && (h < 9 || h >= 20) {
+					t.Fatalf("tried at %s, %d times", now, tries)
+				}
+				id := fmt.Sprint(tries)
+				claim(t, s, id, now)
+				finish(t, s, id, survey.Result{Fault: survey.FaultMisconfigured}, now)
+			}
+			e := s.Events[len(s.Events)-1]
+			if s.Send.Status != survey.Answered || s.Send.Reason != "" || e.Type != "message.dropped" || e.Data["reason"] != "expired" || !e.At.Equal(s.Send.ExpiresAt) {
+				t.Errorf("%s, %q, ends with %s at %s %v; want answered, message.dropped at %s", s.Send.Status, s.Send.Reason, e.Type, e.At, e.Data, s.Send.ExpiresAt)
+			}
+		})
+	}
+}
+
 // After its end a send is closed, whatever else holds.
 func TestLaw10LateIsClosed(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := newState()
+		s.Send.Kind = rapid.SampledFrom([]survey.Kind{survey.Invitation, survey.Reminder, survey.Clarify, survey.FollowupPassive, survey.ThanksPassive}).Draw(t, "kind")
 		now := s.Send.ExpiresAt.Add(time.Duration(rapid.IntRange(0, 1e6).Draw(t, "late")) * time.Second)
 		d := survey.Decide(s, survey.Facts{}, survey.Policy{Window: day}, now)
 		if d.Verdict != survey.Stop || d.Status != survey.Expired {

@@ -101,6 +101,15 @@ func RawID(prefix, s string) (raw [16]byte, ok bool) {
 	return raw, true
 }
 
+// MadeAt is when an IDSource made an id, to the millisecond; zero when s is not an id of that prefix.
+func MadeAt(prefix, s string) time.Time {
+	raw, ok := RawID(prefix, s)
+	if !ok {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw[:8]) >> 16)).UTC()
+}
+
 // IDOf is the inverse of RawID.
 func IDOf(prefix string, raw [16]byte) string { return prefix + encode(raw) }
 

@@ -2,6 +2,7 @@ package survey
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -180,6 +181,11 @@ type Thread struct {
 	Version   int     `json:"version,omitempty"`   // release of Survey
 	Looked    int     `json:"looked,omitempty"`    // look-ups of the attempt that is uncertain
 	Replayed  int64   `json:"replayed,omitempty"`  // epoch of the last replay: attempts of earlier ones were made before it; 0 = never
+}
+
+// heardAt is when the person's last word came in, which the id of its raw record tells; zero when that is not known.
+func (t *Thread) heardAt() time.Time {
+	return MadeAt(InboundPrefix, t.Heard[strings.LastIndexByte(t.Heard, ' ')+1:])
 }
 
 // Asks is the survey that is really asked, and its release.

@@ -162,8 +162,8 @@ func Settle(s *State, lane string, epoch int64, d Decision, now time.Time) error
 	return nil
 }
 
-// PutOff gives back a message that was taken and that nobody worked on: it is due again at due, or when it expires, which messages of a
-// conversation never do. It is ErrConflict when another has the send, or its message is on the way.
+// PutOff gives back a message that was taken and that nobody worked on: it is due again at due, or when it expires; one of a
+// conversation at due in any case. It is ErrConflict when another has the send, or its message is on the way.
 func PutOff(s *State, lane string, epoch int64, due time.Time) error {
 	if err := s.untouched(lane, epoch); err != nil {
 		return err
