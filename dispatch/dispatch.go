@@ -34,8 +34,10 @@ type Feed interface {
 // Sends are read and changed here.
 type Sends interface {
 	Load(ctx context.Context, refs []survey.Ref) ([]survey.State, error)
-	// Facts gives, by send, what the decision looks at beside the state.
-	Facts(ctx context.Context, states []survey.State) (map[string]survey.Facts, error)
+	// Persons gives, by send, every address that is known of its person.
+	Persons(ctx context.Context, states []survey.State) (map[string][]string, error)
+	// Facts gives, by send, what the decision looks at beside the state. persons is what Persons gave; nil = it is looked up.
+	Facts(ctx context.Context, states []survey.State, persons map[string][]string) (map[string]survey.Facts, error)
 	Apply(ctx context.Context, sendID string, fn func(*survey.State) error) (survey.State, error)
 	// ApplyFrom is Apply for who has the state already: it need not be loaded again unless it changed since.
 	ApplyFrom(ctx context.Context, known survey.State, fn func(*survey.State) error) (survey.State, error)

@@ -568,11 +568,11 @@ func (d dumb) SendByTransaction(ctx context.Context, mode survey.Mode, surveyID,
 	return d.Store.SendByTransaction(ctx, mode, surveyID, transactionID, contactID)
 }
 
-func (d dumb) Facts(ctx context.Context, states []survey.State) (map[string]survey.Facts, error) {
+func (d dumb) Facts(ctx context.Context, states []survey.State, persons map[string][]string) (map[string]survey.Facts, error) {
 	if d.to == "facts" {
 		return nil, errors.New("away")
 	}
-	return d.Store.Facts(ctx, states)
+	return d.Store.Facts(ctx, states, persons)
 }
 
 // A dry run that cannot read what it takes says so.

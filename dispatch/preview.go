@@ -106,7 +106,7 @@ func (p *preview) play(ctx context.Context) (sent bool, err error) {
 		return false, drop(survey.ReasonNoSender, "no sender "+lane+" is configured")
 	}
 	step["channel"] = sender.Channel
-	facts, err := p.d.cfg.Sends.Facts(ctx, []survey.State{*p.s})
+	facts, err := p.d.cfg.Sends.Facts(ctx, []survey.State{*p.s}, nil)
 	if err != nil {
 		return false, fmt.Errorf("facts: %w: %w", survey.ErrUnavailable, err)
 	}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
@@ -66,17 +67,33 @@ func (d *Dispatcher) unwanted(ctx context.Context, sender Sender, s *survey.Stat
 		return ""
 	}
 	fresh, err := d.cfg.Sends.Load(ctx, []survey.Ref{{ID: send.ID, Epoch: send.Epoch}})
+	gone, wanted := len(fresh) == 0 || fresh[0].Send.Lane != sender.Name, false
+	if err == nil && !gone {
+		wanted, err = d.still(ctx, &fresh[0], now)
+	}
 	switch {
 	case err != nil:
 		d.cfg.Log.WarnContext(ctx, "claimed message not looked at again, tried again", "send_id", send.ID, "sender", sender.Name, "error", err)
 		return "unknown"
-	case len(fresh) == 0 || fresh[0].Send.Lane != sender.Name:
+	case gone:
 		return "stopped"
-	case survey.Decide(&fresh[0], survey.Facts{}, d.cfg.Policy, now).Verdict != survey.Go:
+	case !wanted:
 		return "held"
 	default:
 		return ""
 	}
+}
+
+// still reports whether a message that was claimed may go out at that time: nobody left, it is day, and not too late. What the claim decided by
+// fatigue and by the session stands: both count the message by now.
+func (d *Dispatcher) still(ctx context.Context, s *survey.State, now time.Time) (bool, error) {
+	facts, err := d.cfg.Sends.Facts(ctx, []survey.State{*s}, nil)
+	if err != nil {
+		return false, fmt.Errorf("facts: %w", err)
+	}
+	policy := d.cfg.Policy
+	policy.Viber = survey.SessionPolicy{}
+	return survey.Decide(s, survey.Facts{Elsewhere: facts[s.Send.ID].Elsewhere}, policy, now).Verdict == survey.Go, nil
 }
 
 // units is what a message counts in the windows of its sender.

@@ -16,7 +16,7 @@ import (
 )
 
 // Sends to one person that are due at one moment would all find that nobody has invited that person yet. So each reserves its
-// recipient until its invitation is recorded, and the others look again.
+// recipient, at every address that is known of them, until its invitation is recorded, and the others look again.
 
 // A reservation is the keys that a send holds in Redis while it invites; it has none when nothing of others is held against it.
 type reservation struct {
@@ -25,18 +25,12 @@ type reservation struct {
 	held  int
 }
 
-// reservation gives the keys that a send has to hold.
-func (d *Dispatcher) reservation(s *survey.State) []string {
-	send := &s.Send
-	if !d.cfg.Policy.Tires(s) {
-		return nil
-	}
-	keys := append(make([]string, 0, 4), "odziv:inviting:"+send.ContactID) // a hash
-	for _, a := range []string{send.Recipient.Email, send.Recipient.Phone, send.Recipient.ViberID} {
-		if a != "" {
-			hash := sha256.Sum256([]byte(string(send.Mode) + " " + a)) // Redis need not know people
-			keys = append(keys, "odziv:inviting:"+hex.EncodeToString(hash[:16]))
-		}
+// keysOf gives the keys that a send to a person has to hold.
+func keysOf(send *survey.Send, person []string) []string {
+	keys := append(make([]string, 0, 1+len(person)), "odziv:inviting:"+send.ContactID) // a hash
+	for _, a := range person {
+		hash := sha256.Sum256([]byte(string(send.Mode) + " " + a)) // Redis need not know people
+		keys = append(keys, "odziv:inviting:"+hex.EncodeToString(hash[:16]))
 	}
 	return keys
 }
@@ -45,6 +39,7 @@ func (d *Dispatcher) reservation(s *survey.State) []string {
 type batch struct {
 	states []survey.State
 	facts  map[string]survey.Facts
+	read   time.Time              // when the facts were
 	held   map[string]reservation // by send
 }
 
@@ -53,12 +48,16 @@ type batch struct {
 //
 // The facts are read after the keys are held: what was reserved cannot change any more.
 func (d *Dispatcher) reserve(ctx context.Context, states []survey.State) (free batch, busy []survey.State, err error) {
-	all, err := d.hold(ctx, states)
+	persons, err := d.cfg.Sends.Persons(ctx, states)
+	if err != nil {
+		return batch{}, nil, fmt.Errorf("persons: %w", err)
+	}
+	all, err := d.hold(ctx, states, persons)
 	if err != nil {
 		return batch{}, nil, fmt.Errorf("reserve recipients: %w", err)
 	}
-	free.held = make(map[string]reservation, len(all))
-	if free.facts, err = d.cfg.Sends.Facts(ctx, states); err != nil {
+	free.held, free.read = make(map[string]reservation, len(all)), d.cfg.Now()
+	if free.facts, err = d.cfg.Sends.Facts(ctx, states, persons); err != nil {
 		d.returns.add(all...)
 		return batch{}, nil, fmt.Errorf("facts: %w", err)
 	}
@@ -82,13 +81,16 @@ func (d *Dispatcher) reserve(ctx context.Context, states []survey.State) (free b
 
 // hold takes what is free of the keys of states, all in one round trip; a second one asks who has those that are not.
 // A reservation that is not whole has the keys that were held in front.
-func (d *Dispatcher) hold(ctx context.Context, states []survey.State) ([]reservation, error) {
+func (d *Dispatcher) hold(ctx context.Context, states []survey.State, persons map[string][]string) ([]reservation, error) {
 	all := make([]reservation, len(states))
 	taken := make([][]*redis.BoolCmd, len(states))
 	life, now := 2*d.cfg.Lease, time.Now() // Redis knows no other clock
 	wanted := 0
 	for i := range states {
-		all[i] = reservation{keys: d.reservation(&states[i]), until: now.Add(life)}
+		all[i].until = now.Add(life)
+		if d.cfg.Policy.Tires(&states[i]) {
+			all[i].keys = keysOf(&states[i].Send, persons[states[i].Send.ID])
+		}
 		wanted += len(all[i].keys)
 	}
 	if wanted == 0 {

@@ -39,9 +39,12 @@ func dedupes(sender Sender) bool {
 // settle does what can be done about attempt a of s, whose result is not known.
 func (d *Dispatcher) settle(ctx context.Context, sender Sender, s *survey.State, a *survey.Attempt) (status string, err error) {
 	now := d.cfg.Now()
-	allowed := survey.Decide(s, survey.Facts{}, d.cfg.Policy, now).Verdict == survey.Go // it is day, and nobody left
-	if dedupes(sender) && now.Sub(a.At) < d.cfg.Grace && allowed {
-		if status, err := d.repeat(ctx, sender, s, a); status != "" || err != nil {
+	if dedupes(sender) && now.Sub(a.At) < d.cfg.Grace {
+		allowed, err := d.still(ctx, s, now)
+		if allowed {
+			status, err = d.repeat(ctx, sender, s, a)
+		}
+		if status != "" || err != nil {
 			return status, err
 		}
 	}

@@ -87,7 +87,7 @@ func (d *Dispatcher) attempts(ctx context.Context, sender Sender, b batch) error
 		wg.Go(func() {
 			defer func() { <-running }()
 			defer d.returns.add(b.held[s.Send.ID])
-			d.attempt(ctx, sender, s, b.facts[s.Send.ID])
+			d.attempt(ctx, sender, s, b.facts[s.Send.ID], b.read)
 		})
 	}
 	return nil
@@ -108,8 +108,8 @@ func newSlots(concurrency int) slots {
 }
 
 // attempt decides, renders, claims, sends and records one message. Its outcome is logged once, here.
-func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State, facts survey.Facts) {
-	status, err := d.try(ctx, sender, s, facts)
+func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State, facts survey.Facts, read time.Time) {
+	status, err := d.try(ctx, sender, s, facts, read)
 	switch {
 	case errors.Is(err, survey.ErrConflict):
 		// another has the send, or it changed: whoever did that recorded why
@@ -120,7 +120,8 @@ func (d *Dispatcher) attempt(ctx context.Context, sender Sender, s *survey.State
 	}
 }
 
-func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, facts survey.Facts) (status string, err error) {
+// try makes one attempt on facts that were read at that time.
+func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, facts survey.Facts, read time.Time) (status string, err error) {
 	now, send := d.cfg.Now(), &s.Send
 	epoch := send.Epoch
 	if send.Mode == survey.Test && !sender.Sandbox {
@@ -168,8 +169,13 @@ func (d *Dispatcher) try(ctx context.Context, sender Sender, s *survey.State, fa
 	slots.claimed <- struct{}{}
 	release := sync.OnceFunc(func() { <-slots.claimed })
 	defer release()
-	if d.cfg.Now().Sub(now) > attentive { // others took their time
+	if d.cfg.Now().Sub(read) > attentive { // others took their time
 		now = d.cfg.Now()
+		fresh, err := d.cfg.Sends.Facts(ctx, []survey.State{*s}, nil)
+		if err != nil {
+			return "", fmt.Errorf("facts: %w", err) // due again when the lease ends
+		}
+		facts = fresh[send.ID]
 		if decision, err = d.decide(ctx, s, facts, now); err != nil {
 			return "", err
 		}

@@ -99,7 +99,7 @@ func (c *chain) dispatch() {
 	})
 	c.stage("facts", func() {
 		each(parts, 4, func(i int) {
-			_, err := c.s.Facts(ctx, states[i*chainBatch:(i+1)*chainBatch])
+			_, err := c.s.Facts(ctx, states[i*chainBatch:(i+1)*chainBatch], nil)
 			fail(err)
 		})
 	})

@@ -95,7 +95,7 @@ func TestContactsShareAPhone(t *testing.T) {
 			ids[i] = c.ID
 		}
 		diff(t, "people of the phone", []string{n.ContactID, b.ContactID, a.ContactID}, ids)
-		wide, err := s.Widen(t.Context(), []survey.State{{Send: n}, {Send: a}})
+		wide, err := s.Persons(t.Context(), []survey.State{{Send: n}, {Send: a}})
 		must(t, err)
 		diff(t, "addresses", map[string][]string{n.ID: {anaPhone}, a.ID: {anaMail, anaPhone}}, wide)
 	})
@@ -116,7 +116,7 @@ func TestWidenAheadOfTheWriter(t *testing.T) {
 			"nobody known":              {survey.Recipient{Phone: "+385913333333"}, []string{"+385913333333"}},
 		} {
 			m := survey.Send{ID: "snd_1", Mode: survey.Live, Recipient: tt.who, ContactID: survey.ContactID(survey.Live, tt.who), CreatedAt: t0}
-			wide, err := s.Widen(t.Context(), []survey.State{{Send: m}})
+			wide, err := s.Persons(t.Context(), []survey.State{{Send: m}})
 			must(t, err)
 			diff(t, name, tt.want, wide["snd_1"])
 		}
@@ -159,7 +159,7 @@ func TestMergeContacts(t *testing.T) {
 		if p.ID != id(2) || len(p.Merged) != 2 || len(p.Sends) != 3 || len(p.Addresses()) != 3 {
 			t.Errorf("person %+v", p)
 		}
-		wide, err := s.Widen(ctx, []survey.State{{Send: out[1].Send}})
+		wide, err := s.Persons(ctx, []survey.State{{Send: out[1].Send}})
 		must(t, err)
 		diff(t, "addresses", map[string][]string{out[1].ID: {anaPhone, "+385912222222", anaMail}}, wide,
 			cmpopts.SortSlices(func(a, b string) bool { return a < b }))
@@ -291,7 +291,7 @@ func TestSuppressionsOfPerson(t *testing.T) {
 		if got := all[only.ContactID]; len(got) != 1 || got[0].Address != anaPhone {
 			t.Errorf("suppressions of the person: %+v", got)
 		}
-		facts, err := s.Facts(ctx, []survey.State{{Send: only}})
+		facts, err := s.Facts(ctx, []survey.State{{Send: only}}, nil)
 		must(t, err)
 		if got := facts[only.ID].Elsewhere; len(got) != 1 || got[0].Address != anaPhone {
 			t.Errorf("a decision looks at %+v", got)

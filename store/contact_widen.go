@@ -23,9 +23,9 @@ FROM identities JOIN contacts ON contacts.id = identities.contact_id
 JOIN contacts AS roots ON roots.id = CASE WHEN contacts.merged_into = '' THEN contacts.id ELSE contacts.merged_into END
 WHERE identities.value IN (%s)`
 
-// widen gives, by id of a send, every address that is known of its person, those of the send itself first: fatigue and
+// Persons gives, by id of a send, every address that is known of its person, those of the send itself first: fatigue and
 // suppression are of people, not of addresses. One query for 128 sends, and another for those whose contact is not written yet.
-func (s *Store) widen(ctx context.Context, states []survey.State) (map[string][]string, error) {
+func (s *Store) Persons(ctx context.Context, states []survey.State) (map[string][]string, error) {
 	ids := make([]string, 0, len(states))
 	for i := range states {
 		ids = append(ids, states[i].Send.ContactID)
@@ -35,7 +35,7 @@ func (s *Store) widen(ctx context.Context, states []survey.State) (map[string][]
 		return nil, err
 	}
 	if err := s.meetAhead(ctx, states, known); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("addresses of people: %w", err)
 	}
 	wide := make(map[string][]string, len(states))
 	for i := range states {

@@ -17,11 +17,6 @@ import (
 // Walk sets how many ids one call of a list looks at.
 func (s *Store) Walk(most int) { s.walkMost = most }
 
-// Widen is widen, for tests.
-func (s *Store) Widen(ctx context.Context, states []survey.State) (map[string][]string, error) {
-	return s.widen(ctx, states)
-}
-
 // A Debt is the mark of a writer that is behind with contacts.
 type Debt = debt
 

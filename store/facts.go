@@ -24,11 +24,13 @@ type threadRow struct {
 }
 
 // Facts gives, by send, what the decision looks at beside the state: what the person was asked and answered before,
-// at any known address, and the session of the address that the due message goes to.
-func (s *Store) Facts(ctx context.Context, states []survey.State) (map[string]survey.Facts, error) {
-	wide, err := s.widen(ctx, states)
-	if err != nil {
-		return nil, fmt.Errorf("addresses of persons: %w", err)
+// at any known address, and the session of the address that the due message goes to. wide is what Persons gave; nil = it is looked up.
+func (s *Store) Facts(ctx context.Context, states []survey.State, wide map[string][]string) (map[string]survey.Facts, error) {
+	if wide == nil {
+		var err error
+		if wide, err = s.Persons(ctx, states); err != nil {
+			return nil, err
+		}
 	}
 	var addresses []string
 	for i := range states {

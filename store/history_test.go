@@ -15,7 +15,7 @@ import (
 // factsOf are those that a send would be decided with, the past by send.
 func factsOf(t *testing.T, s *store.Store, st survey.State) survey.Facts {
 	t.Helper()
-	all, err := s.Facts(t.Context(), []survey.State{st})
+	all, err := s.Facts(t.Context(), []survey.State{st}, nil)
 	must(t, err)
 	f := all[st.Send.ID]
 	slices.SortFunc(f.Past, func(a, b survey.Past) int { return strings.Compare(a.SendID, b.SendID) })

@@ -196,7 +196,7 @@ func TestEmailsInAnyCase(t *testing.T) {
 				t.Errorf("%s is suppressed by %+v", mail, st.Suppressions)
 			}
 		}
-		facts, err := s.Facts(ctx, []survey.State{load(t, s, ids["ana@example.hr"])})
+		facts, err := s.Facts(ctx, []survey.State{load(t, s, ids["ana@example.hr"])}, nil)
 		if err != nil || len(facts[ids["ana@example.hr"]].Past) != 1 {
 			t.Errorf("asked before: %+v, %v", facts, err)
 		}

@@ -611,7 +611,7 @@ func TestApply(t *testing.T) {
 func invitedAt(t *testing.T, s *store.Store, mode survey.Mode, phone string) time.Time {
 	t.Helper()
 	asks := survey.State{Send: survey.Send{ID: "snd_asks", Mode: mode, Recipient: survey.Recipient{Phone: phone}}}
-	facts, err := s.Facts(t.Context(), []survey.State{asks})
+	facts, err := s.Facts(t.Context(), []survey.State{asks}, nil)
 	must(t, err)
 	var last time.Time
 	for _, p := range facts["snd_asks"].Past {

@@ -70,7 +70,7 @@ VALUES ('snd_3', 'live', 'b', 'nps', 1, 'hr', 'con_3', 'Ana@x.hr', '', '', '', '
 		t.Errorf("events %+v, %v", events, err)
 	}
 	states[0].Send.ID = "snd_2"
-	facts, err := s.Facts(ctx, states)
+	facts, err := s.Facts(ctx, states, nil)
 	want := survey.Past{SendID: "snd_1", Survey: "nps", Channel: survey.SMS, InvitedAt: moment(1763647200123456)}
 	if past := facts["snd_2"].Past; err != nil || len(past) != 1 || past[0] != want {
 		t.Errorf("past %+v, %v", past, err)

@@ -113,6 +113,8 @@ func Hear(s *State, sv Survey, r Reply, ids func(prefix string) string, confirme
 		}
 		s.comment(Answer{Question: QuestionComment, Text: comment, Channel: r.Channel, Evidence: evidence, At: now}, now)
 		s.say(Thanks(s.Response.Segment), now)
+	case s.Response == nil && !s.asked(): // its invitation is still to come, and must not be replaced by a question
+		s.Record(now, "reply.kept", "why", "nothing is asked")
 	case s.Response == nil:
 		if s.Send.Thread.Clarified {
 			s.Record(now, "reply.ignored", "why", "asked once already")
@@ -147,6 +149,11 @@ func (s *State) speak(r Reply) {
 	if t.Asking == "" && s.Response == nil {
 		t.Asking = QuestionScore
 	}
+}
+
+// asked reports whether an attempt may have reached the person.
+func (s *State) asked() bool {
+	return slices.ContainsFunc(s.Attempts, func(a Attempt) bool { return a.Status != AttemptFailed })
 }
 
 // delivered: a reply proves that the invitation arrived, whatever the provider said.

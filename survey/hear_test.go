@@ -297,3 +297,20 @@ func TestLateStepLeavesTheSendAsItIs(t *testing.T) {
 		t.Errorf("%s in lane %q; want sent, none", s.Send.Status, s.Send.Lane)
 	}
 }
+
+// Words to a send that has asked nothing yet do not take the place of its invitation.
+func TestReplyBeforeTheInvitation(t *testing.T) {
+	t.Parallel()
+	s := newState()
+	s.Send.Plan, s.Send.Lane = s.Send.Plan[1:2], "sms"
+	claim(t, s, "a", noon)
+	finish(t, s, "a", survey.Result{Fault: survey.FaultTransient, Backoff: time.Minute}, noon)
+	due := s.Send.DueAt
+	reply(t, s, 1, "tko je to?")
+	if s.Send.Lane != "sms" || s.Send.Kind != survey.Invitation || !s.Send.DueAt.Equal(due) {
+		t.Errorf("%s is due in lane %q at %s; want the invitation in sms at %s", s.Send.Kind, s.Send.Lane, s.Send.DueAt, due)
+	}
+	if r := s.Events[len(s.Events)-1]; r.Type != "reply.kept" {
+		t.Errorf("the last event is %s", r.Type)
+	}
+}
