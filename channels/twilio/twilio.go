@@ -184,7 +184,6 @@ func faultOf(code int) (f channels.Fault, known bool) {
 	switch code {
 	case 20003, 20005, 20404, // credentials, account
 		21212, 21603, 21606, 21659, 21609, // sender, status callback
-		21408, 21608, // region not enabled, trial account
 		21701, 21703, 21704, 21705, // messaging service
 		30002, 30010, 30018, 30024, 30032, 30034, // account, price, registrations
 		63007:
@@ -203,6 +202,7 @@ func faultOf(code int) (f channels.Fault, known bool) {
 		63014, 63033: // blocked by the person
 		return channels.OptedOut, true
 	case 20001, 21602, 21604, 21617, 21619, 21655, 21656, // the message itself
+		21408, 21608, // of this recipient only: region not enabled, not verified for a trial account
 		30007, 30011, 30019, // filtered, too large
 		30450, 30453, 30454, 30485, // fraud guards
 		35114, 35115, 35117,

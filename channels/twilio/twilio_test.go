@@ -163,6 +163,8 @@ func TestReadStatus(t *testing.T) {
 		{"undelivered", "30003", survey.AttemptFailed, channels.Transient},
 		{"undelivered", "30005", survey.AttemptFailed, channels.Unreachable},
 		{"undelivered", "30007", survey.AttemptFailed, channels.Rejected},
+		{"failed", "21408", survey.AttemptFailed, channels.Rejected},
+		{"failed", "21608", survey.AttemptFailed, channels.Rejected},
 		{"failed", "21610", survey.AttemptFailed, channels.OptedOut},
 		{"failed", "63018", survey.AttemptFailed, channels.Transient},
 		{"failed", "30002", survey.AttemptFailed, channels.Misconfigured},
