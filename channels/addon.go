@@ -27,6 +27,13 @@ type Deduper interface {
 	Dedupes() bool
 }
 
+// An Endpointer is a Receiver whose provider calls several addresses: a callback at any other is refused, and not kept. Without it a
+// callback is taken at every address of its sender.
+type Endpointer interface {
+	// Endpoints are the values of Callback.Endpoint that Read knows.
+	Endpoints() []string
+}
+
 // A Counter knows before Send how many units of a rate a message is, such as SMS segments. Without it a message is one.
 type Counter interface {
 	Units(m Message) int

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func (in *Inbound) Mount(r fiber.Router) {
 }
 
 // handle answers 200 for what is kept, also for repetitions and for events that nobody knows: a provider must not repeat those.
-// It answers 403 for a wrong signature and 5xx when nothing could be kept, so that the provider calls again.
+// It answers 403 for a wrong signature, 404 for an endpoint that the driver does not have, and 5xx when nothing could be kept, so that the provider calls again.
 func (in *Inbound) handle(c *fiber.Ctx) error {
 	sender, ok := in.Senders[c.Params("sender")]
 	if !ok || sender.Driver != c.Params("driver") {
@@ -77,6 +78,10 @@ func (in *Inbound) handle(c *fiber.Ctx) error {
 		}
 		return fiber.NewError(http.StatusBadRequest, "the callback cannot be read: "+err.Error())
 	}
+	if err := in.checkEndpoint(c, sender); err != nil {
+		in.Log.WarnContext(c.UserContext(), "callback refused", "sender", c.Params("sender"), "error", err)
+		return err
+	}
 	now := in.Now()
 	fresh, err := in.Recorder.PutInbound(c.UserContext(), survey.Inbound{
 		ID: in.IDs.New(survey.InboundPrefix, now), Sender: c.Params("sender"), Mode: survey.Live, Endpoint: cb.Endpoint,
@@ -91,6 +96,20 @@ func (in *Inbound) handle(c *fiber.Ctx) error {
 	kind, answer := sender.Via.Acknowledge(cb)
 	c.Set(fiber.HeaderContentType, kind)
 	return c.Send(answer)
+}
+
+// checkEndpoint gives a problem that lists the endpoints of the driver when this is none of them.
+func (in *Inbound) checkEndpoint(c *fiber.Ctx, s Sender) error {
+	via, ok := s.Via.(channels.Endpointer)
+	if !ok || slices.Contains(via.Endpoints(), c.Params("endpoint")) {
+		return nil
+	}
+	var known []string
+	for _, e := range via.Endpoints() {
+		known = append(known, strings.TrimSuffix(in.PublicURL, "/")+"/webhooks/"+s.Driver+"/"+c.Params("sender")+"/"+e)
+	}
+	return survey.InvalidError{{Code: "not_found", Detail: fmt.Sprintf(
+		"the driver %s cannot read what is called at %q, and nothing was kept: let the provider call %s", s.Driver, c.Path(), strings.Join(known, " or "))}}
 }
 
 // key is the same for every repetition of a callback: the provider's own where it has one, else what the bytes are.

@@ -24,6 +24,7 @@ import (
 	"github.com/odziv/odziv/channels/twilio"
 	"github.com/odziv/odziv/channels/viberbot"
 	"github.com/odziv/odziv/survey"
+	"github.com/odziv/odziv/web"
 	"github.com/odziv/odziv/webhooks"
 )
 
@@ -94,15 +95,10 @@ func newRig(tb testing.TB, publicURL string, extra map[string]webhooks.Sender) *
 	return g
 }
 
-// answer does what web/problem.go does.
+// answer is web's: the problem of an error.
 func answer(c *fiber.Ctx, err error) error {
-	code := http.StatusInternalServerError
-	if e, ok := errors.AsType[*fiber.Error](err); ok {
-		code = e.Code
-	} else if errors.Is(err, survey.ErrNotFound) {
-		code = http.StatusNotFound
-	}
-	return c.Status(code).SendString(err.Error())
+	p := web.ProblemOf(err).At(public, "req_1")
+	return c.Status(p.Status).JSON(p, web.ContentTypeProblem)
 }
 
 type call struct {
@@ -184,8 +180,10 @@ func TestCallbacks(t *testing.T) {
 		{"twilio reply", sms(inbound, reply("Odlično! 9")), 200, "text/xml", `<?xml version="1.0" encoding="UTF-8"?><Response/>`, "inbound", true},
 		{"twilio receipt", sms(status, delivered()), 200, "text/xml", `<?xml version="1.0" encoding="UTF-8"?><Response/>`, "status", true},
 		{"twilio, unknown word", sms(status, url.Values{"MessageStatus": {"teleported"}}), 200, "text/xml", `<?xml version="1.0" encoding="UTF-8"?><Response/>`, "status", true},
-		{"twilio, unknown endpoint", sms("/webhooks/twilio/sms/later", reply("9")), 200, "text/xml", `<?xml version="1.0" encoding="UTF-8"?><Response/>`, "later", true},
-		{"twilio, no endpoint", sms("/webhooks/twilio/sms", reply("9")), 200, "text/xml", `<?xml version="1.0" encoding="UTF-8"?><Response/>`, "", true},
+		{"twilio, unknown endpoint", sms("/webhooks/twilio/sms/incoming", reply("STOP")), 404, "", "", "", false},
+		{"twilio, no endpoint", sms("/webhooks/twilio/sms", reply("STOP")), 404, "", "", "", false},
+		{"twilio, slash at the end", sms(inbound+"/", reply("9")), 200, "text/xml", `<?xml version="1.0" encoding="UTF-8"?><Response/>`, "inbound", true},
+		{"viber, any endpoint", viberCall(message).at(viber + "/later"), 200, "application/json", "{}", "later", true},
 		{"twilio, escapes in the query", sms(inbound+"?a=%7E+b%2fc&d", reply("9")), 200, "text/xml", `<?xml version="1.0" encoding="UTF-8"?><Response/>`, "inbound", true},
 		{"viber reply", viberCall(message), 200, "application/json", "{}", "", true},
 		{"viber, unknown event", viberCall(`{"event":"client_status","timestamp":1}`), 200, "application/json", "{}", "", true},
@@ -292,6 +290,26 @@ func TestRepeatedCallbacks(t *testing.T) {
 				t.Errorf("kept %d, woken %d; want %d of both", len(g.kept), g.woken, tt.kept)
 			}
 		})
+	}
+}
+
+// A provider that calls what its driver cannot read has to be told so: its alert is how the operator learns of a STOP that is not heard.
+func TestUnknownEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/webhooks/twilio/sms", "/webhooks/twilio/sms/incoming"} {
+		g := newRig(t, public, nil)
+		code, kind, answer := g.do(t, twilioCall(public, path, reply("STOP")))
+		if code != http.StatusNotFound || kind != web.ContentTypeProblem || len(g.kept) > 0 {
+			t.Fatalf("%s: answered %d %s, kept %d; want a problem 404 and nothing kept", path, code, kind, len(g.kept))
+		}
+		for _, want := range []string{`"code":"not_found"`, `\"` + path + `\"`, public + inbound, public + "/webhooks/twilio/sms/status"} {
+			if !strings.Contains(answer, want) {
+				t.Errorf("%s: the answer lacks %s: %s", path, want, answer)
+			}
+		}
+		if !strings.Contains(g.log.String(), "callback refused") {
+			t.Errorf("%s: not logged: %s", path, g.log.String())
+		}
 	}
 }
 
@@ -451,7 +469,8 @@ func FuzzHandle(f *testing.F) {
 	f.Add(true, false, "/inbound", form, twilio.Sign(token, public+inbound+twilio.SignedForm(reply("9"))), []byte(reply("9").Encode()))
 	f.Add(true, false, "/status?attempt=att_1", form, "", []byte("MessageStatus=delivered"))
 	f.Add(true, true, "/status?attempt=%zz", form, "", []byte("MessageStatus=delivered&MessageSid=SM1&ErrorCode=9999999999999999999"))
-	f.Add(true, true, "?bodySHA256=00", "application/json", "", []byte("{}"))
+	f.Add(true, true, "", form, "", []byte(reply("STOP").Encode()))
+	f.Add(true, true, "/status?bodySHA256=00", "application/json", "", []byte("{}"))
 	f.Add(false, false, "", "application/json", viberbot.Sign(botToken, []byte(message)), []byte(message))
 	f.Add(false, true, "", "application/json", "", []byte(`{"event":"failed","message_token":1e999,"user_id":null}`))
 	f.Add(false, true, "/x", "text/html", "zz", []byte("\xff\x00"))

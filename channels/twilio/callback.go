@@ -116,6 +116,9 @@ func query(cb channels.Callback) url.Values {
 	return u.Query()
 }
 
+// Endpoints are where Twilio reports: what people write, and what became of a message.
+func (c *Channel) Endpoints() []string { return []string{"inbound", "status"} }
+
 // Read decodes a callback of the endpoints «inbound» and «status».
 //
 // Source: https://www.twilio.com/docs/messaging/guides/webhook-request and

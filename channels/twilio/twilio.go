@@ -45,6 +45,7 @@ type Channel struct {
 var _ interface {
 	channels.Channel
 	channels.Receiver
+	channels.Endpointer
 	channels.Finder
 	channels.Counter
 } = (*Channel)(nil)
