@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -50,13 +51,23 @@ func (c Config) Role(name string) bool {
 }
 
 // showsSandbox reports whether the sandbox phones are served: whoever reaches them reads and answers all test messages.
+// A public_url elsewhere says that a proxy lets the world in.
 func (c Config) showsSandbox() bool {
 	if c.Sandbox != "auto" {
 		return c.Sandbox == "on"
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil || !loopback(host) {
+		return false
+	}
+	public, err := url.Parse(c.PublicURL)
+	return c.PublicURL == "" || err == nil && loopback(public.Hostname())
+}
+
+// loopback reports whether a host is this machine.
+func loopback(host string) bool {
 	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // A Sender is a configured channel identity. Which fields are set depends on the driver.
@@ -168,7 +179,7 @@ type configFlags struct {
 	DatabaseURL string `name:"database-url" help:"PostgreSQL instead of SQLite; better given as ODZIV_DATABASE_URL." placeholder:"URL"`
 	RedisURL    string `name:"redis-url" help:"Redis instead of the one in process; better given as ODZIV_REDIS_URL." placeholder:"URL"`
 	LogLevel    string `help:"debug, info, warn or error (ODZIV_LOG_LEVEL)." placeholder:"LEVEL"`
-	Sandbox     string `help:"The page of the sandbox phones: auto (when listening on this machine only), on or off (ODZIV_SANDBOX)." placeholder:"WHEN"`
+	Sandbox     string `help:"The page of the sandbox phones: auto (when listening on this machine only, with a public-url of it or none), on or off (ODZIV_SANDBOX)." placeholder:"WHEN"`
 	Roles       string `help:"What this process does: api, webhooks, worker, console (ODZIV_ROLES)." placeholder:"LIST"`
 }
 

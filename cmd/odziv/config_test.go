@@ -416,20 +416,28 @@ func FuzzParseRate(f *testing.F) {
 func TestShowsSandbox(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name, listen, sandbox string
-		want                  bool
+		name, listen, public, sandbox string
+		want                          bool
 	}{
-		{"this machine", "127.0.0.1:8080", "auto", true},
-		{"this machine by name", "localhost:8080", "auto", true},
-		{"everybody", "0.0.0.0:8080", "auto", false},
-		{"everybody, short", ":8080", "auto", false},
-		{"everybody, wanted", ":8080", "on", true},
-		{"this machine, unwanted", "127.0.0.1:8080", "off", false},
+		{"this machine", "127.0.0.1:8080", "", "auto", true},
+		{"this machine by name", "localhost:8080", "", "auto", true},
+		{"this machine, which says so", "127.0.0.1:8080", "http://127.0.0.1:8080", "auto", true},
+		{"this machine, which says so by name", "127.0.0.1:8080", "http://localhost:8080", "auto", true},
+		{"this machine, which says so in IPv6", "[::1]:8080", "http://[::1]:8080", "auto", true},
+		{"behind a proxy", "127.0.0.1:8080", "https://ask.example.hr", "auto", false},
+		{"behind a proxy, by address", "127.0.0.1:8080", "https://192.0.2.1", "auto", false},
+		{"behind a proxy of a deceptive name", "127.0.0.1:8080", "https://localhost.example.hr", "auto", false},
+		{"behind a proxy, wanted", "127.0.0.1:8080", "https://ask.example.hr", "on", true},
+		{"everybody", "0.0.0.0:8080", "", "auto", false},
+		{"everybody, short", ":8080", "", "auto", false},
+		{"everybody, whatever public_url says", ":8080", "http://localhost:8080", "auto", false},
+		{"everybody, wanted", ":8080", "", "on", true},
+		{"this machine, unwanted", "127.0.0.1:8080", "", "off", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := (Config{Listen: tt.listen, Sandbox: tt.sandbox}).showsSandbox(); got != tt.want {
+			if got := (Config{Listen: tt.listen, PublicURL: tt.public, Sandbox: tt.sandbox}).showsSandbox(); got != tt.want {
 				t.Errorf("%t, want %t", got, tt.want)
 			}
 		})
