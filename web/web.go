@@ -3,11 +3,14 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,8 +47,9 @@ type Config struct {
 	Now       func() time.Time
 	Timeout   time.Duration // of one request, 0 = 15 s; it is on every UserContext
 	Ready     []Check       // of /readyz
-	// TrustedProxies are addresses or networks whose X-Forwarded-For is believed; nobody else's is.
-	TrustedProxies []string
+	// TrustedProxies are those whose X-Forwarded-For is believed; nobody else's is. IP of a request is the rightmost address in it that
+	// is of no trusted proxy.
+	TrustedProxies []netip.Prefix
 }
 
 // New makes the server without any route of ours but /healthz and /readyz; serve it on a Listener. Whatever is mounted on it gets request
@@ -55,6 +59,10 @@ func New(cfg Config) *fiber.App {
 		cfg.Timeout = 15 * time.Second
 	}
 	s := &server{cfg: cfg, ids: new(survey.IDSource)}
+	proxies := make([]string, len(cfg.TrustedProxies))
+	for i, p := range cfg.TrustedProxies {
+		proxies[i] = p.String()
+	}
 	app := fiber.New(fiber.Config{
 		AppName:                 "odziv",
 		DisableStartupMessage:   true,
@@ -66,8 +74,8 @@ func New(cfg Config) *fiber.App {
 		WriteTimeout:            time.Minute,
 		IdleTimeout:             2 * time.Minute,
 		EnableTrustedProxyCheck: true,
-		TrustedProxies:          cfg.TrustedProxies,
-		ProxyHeader:             forwarded(cfg.TrustedProxies),
+		TrustedProxies:          proxies,
+		ProxyHeader:             fiber.HeaderXForwardedFor,
 		EnableIPValidation:      true,
 		ErrorHandler:            s.fail,
 	})
@@ -76,13 +84,6 @@ func New(cfg Config) *fiber.App {
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
 	app.Get("/readyz", s.ready)
 	return app
-}
-
-func forwarded(proxies []string) string {
-	if len(proxies) == 0 {
-		return ""
-	}
-	return fiber.HeaderXForwardedFor
 }
 
 type server struct {
@@ -113,6 +114,7 @@ func (s *server) around(c *fiber.Ctx) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout) // fiber's own has neither deadline nor end
 	defer cancel()
 	c.SetUserContext(ctx)
+	s.forwarded(c)
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.ErrorContext(ctx, "request panicked", "request_id", id, "route", c.Route().Path,
@@ -131,6 +133,39 @@ func (s *server) around(c *fiber.Ctx) (err error) {
 		return s.fail(c, err)
 	}
 	return nil
+}
+
+// forwarded leaves of X-Forwarded-For the one address that a trusted proxy wrote and that is none itself: fiber's IP reads the leftmost,
+// which the client may choose.
+func (s *server) forwarded(c *fiber.Ctx) {
+	if len(s.cfg.TrustedProxies) == 0 || !c.IsProxyTrusted() {
+		return
+	}
+	lines := c.Request().Header.PeekAll(fiber.HeaderXForwardedFor)
+	hops := strings.Split(string(bytes.Join(lines, []byte(","))), ",")
+	client := ""
+	for _, hop := range slices.Backward(hops) {
+		ip, ok := address(strings.TrimSpace(hop))
+		if !ok {
+			break
+		}
+		client = ip.String()
+		if !slices.ContainsFunc(s.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			break
+		}
+	}
+	c.Request().Header.Del(fiber.HeaderXForwardedFor)
+	c.Request().Header.Set(fiber.HeaderXForwardedFor, client)
+}
+
+// address reads an address of X-Forwarded-For, to which some proxies add the port.
+func address(s string) (netip.Addr, bool) {
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		with, portErr := netip.ParseAddrPort(s)
+		ip, err = with.Addr(), portErr
+	}
+	return ip.Unmap().WithZone(""), err == nil
 }
 
 // identify takes the caller's request id if it is a harmless one, else makes one.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -138,10 +139,56 @@ func TestAround(t *testing.T) {
 
 func TestProxiesAreNotBelieved(t *testing.T) {
 	t.Parallel()
-	app, _ := newApp(t, func(c *web.Config) { c.TrustedProxies = []string{"10.0.0.1"} })
+	app, _ := newApp(t, func(c *web.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")} })
 	app.Get("/ip", func(c *fiber.Ctx) error { return c.SendString(c.IP() + " " + c.Hostname() + " " + c.Protocol()) })
 	if _, _, body := get(t, app, "/ip", "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "https"); body != "0.0.0.0 example.com http" {
 		t.Errorf("got %q", body)
+	}
+}
+
+// A proxy adds to the right of X-Forwarded-For; what is left of the last one that is trusted was written by whoever likes.
+func TestClientAddress(t *testing.T) {
+	t.Parallel()
+	here := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")} // tests come from 0.0.0.0
+	tests := []struct {
+		name    string
+		trusted []netip.Prefix
+		header  []string // lines of X-Forwarded-For
+		want    string
+	}{
+		{"no proxy", nil, []string{"6.6.6.6"}, "0.0.0.0"},
+		{"not of a proxy", here[1:], []string{"6.6.6.6"}, "0.0.0.0"},
+		{"proxy without the header", here, nil, "0.0.0.0"},
+		{"one proxy", here, []string{"203.0.113.7"}, "203.0.113.7"},
+		{"the client says it is another", here, []string{"6.6.6.6, 203.0.113.7"}, "203.0.113.7"},
+		{"two proxies", here, []string{"6.6.6.6, 203.0.113.7, 10.1.2.3"}, "203.0.113.7"},
+		{"two proxies, a line each", here, []string{"6.6.6.6", "203.0.113.7", "10.1.2.3"}, "203.0.113.7"},
+		{"the client says it is a proxy", here, []string{"10.9.9.9, 203.0.113.7"}, "203.0.113.7"},
+		{"a client beside the proxies", here, []string{"10.1.2.3"}, "10.1.2.3"},
+		{"IPv6", here, []string{"6.6.6.6,2001:db8::7,fd00::1"}, "2001:db8::7"},
+		{"IPv4 written as IPv6", here, []string{"203.0.113.7, ::ffff:10.1.2.3"}, "203.0.113.7"},
+		{"with a port", here, []string{"203.0.113.7:4711, [fd00::1]:80"}, "203.0.113.7"},
+		{"no address", here, []string{"6.6.6.6, unknown"}, "0.0.0.0"},
+		{"no address before a proxy", here, []string{"6.6.6.6, unknown, 10.1.2.3"}, "10.1.2.3"},
+		{"empty", here, []string{""}, "0.0.0.0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			app, _ := newApp(t, func(c *web.Config) { c.TrustedProxies = tt.trusted })
+			app.Get("/ip", func(c *fiber.Ctx) error { return c.SendString(c.IP()) })
+			req := httptest.NewRequestWithContext(t.Context(), "GET", "/ip", nil)
+			req.Header["X-Forwarded-For"] = tt.header
+			res, err := app.Test(req, 20_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			got, err := io.ReadAll(res.Body)
+			if err != nil || string(got) != tt.want {
+				t.Errorf("%s, %v; want %s", got, err, tt.want)
+			}
+		})
 	}
 }
 

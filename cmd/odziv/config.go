@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -43,6 +44,8 @@ type Config struct {
 	Dispatch     Dispatch
 	Triggers     []survey.Trigger // in the order of the file, in which they fire
 	Shops        []Shop
+
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; empty = nobody's
 }
 
 // Role reports whether this process does the work of that name.
@@ -181,6 +184,8 @@ type configFlags struct {
 	LogLevel    string `help:"debug, info, warn or error (ODZIV_LOG_LEVEL)." placeholder:"LEVEL"`
 	Sandbox     string `help:"The page of the sandbox phones: auto (when listening on this machine only, with a public-url of it or none), on or off (ODZIV_SANDBOX)." placeholder:"WHEN"`
 	Roles       string `help:"What this process does: api, webhooks, worker, console (ODZIV_ROLES)." placeholder:"LIST"`
+
+	TrustedProxies string `help:"Addresses or networks of the proxies in front, whose X-Forwarded-For is believed (ODZIV_TRUSTED_PROXIES)." placeholder:"LIST"`
 }
 
 func (f configFlags) load(getenv func(string) string) (Config, error) {
@@ -310,6 +315,10 @@ func settings() []setting {
 		}},
 		{"roles", func(f configFlags) string { return f.Roles }, func(c *Config, v string) (err error) {
 			c.Roles, err = parseRoles(strings.Split(v, ","))
+			return err
+		}},
+		{"trusted_proxies", func(f configFlags) string { return f.TrustedProxies }, func(c *Config, v string) (err error) {
+			c.TrustedProxies, err = parseProxies(v)
 			return err
 		}},
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/mail"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -141,6 +142,26 @@ func parseRoles(names []string) ([]string, error) {
 		return nil, fmt.Errorf("no role is named; the roles are %s", strings.Join(roleNames(), ", "))
 	}
 	return roles, nil
+}
+
+// parseProxies reads addresses and networks with commas between them.
+func parseProxies(s string) ([]netip.Prefix, error) {
+	var proxies []netip.Prefix
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		p, err := netip.ParsePrefix(part)
+		if ip, addrErr := netip.ParseAddr(part); addrErr == nil {
+			p, err = netip.PrefixFrom(ip.Unmap().WithZone(""), ip.Unmap().BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%q is neither an address nor a network: write 127.0.0.1 or 10.0.0.0/8", part)
+		case p.Bits() == 0:
+			return nil, fmt.Errorf("%q is everybody: name your own proxies, such as 127.0.0.1 or 10.0.0.0/8", part)
+		}
+		proxies = append(proxies, p.Masked())
+	}
+	return proxies, nil
 }
 
 func checkListen(s string) error {

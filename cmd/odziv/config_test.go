@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,7 @@ database_url: postgres://odziv:${DB_PASSWORD}@db:5432/odziv
 redis_url: redis://redis:6379/1
 log_level: debug
 roles: [api, worker, api]
+trusted_proxies: [127.0.0.1, "10.1.2.3/8", "fd00::/8"]
 senders:
   mail:   {channel: email, driver: smtp, url: "smtp://user:${MAIL_PASSWORD}@host:587?tls=starttls", from: "Trgovina <ankete@example.hr>",
            reply_to: "", dkim: {domain: "", selector: "", key_file: ""}, rate: ["50/s", "100000/day"], concurrency: 7}
@@ -75,6 +77,7 @@ func TestConfigFile(t *testing.T) {
 		Listen: "0.0.0.0:9090", PublicURL: "https://ask.example.hr", DataDir: "/var/lib/odziv",
 		DatabaseURL: "postgres://odziv:dbpw@db:5432/odziv", RedisURL: "redis://redis:6379/1",
 		LogLevel: slog.LevelDebug, Sandbox: "auto", Roles: []string{"api", "worker"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		Senders: []Sender{
 			{
 				Name: "mail", Channel: survey.Email, Driver: "smtp", URL: "smtp://user:mailpw@host:587?tls=starttls",
@@ -91,7 +94,7 @@ func TestConfigFile(t *testing.T) {
 		Brand:    Brand{Name: "Trgovina ${x}", Color: "#0b6e4f", Timezone: "Europe/Zagreb"},
 		Dispatch: Dispatch{Lease: 2 * time.Minute, Poll: time.Second},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("loadConfig: -want +got\n%s", diff)
 	}
 }
@@ -174,6 +177,11 @@ func TestConfigRefuses(t *testing.T) {
 		{"password with a slash", "database_url: postgres://root:secret/pw@a/b\n", []string{`odziv.yaml:1:15: database_url: is not an address: write scheme://user:password@host:port, with %-escapes for / : @ # ? % in the password`}},
 		{"relative public_url", "public_url: ask.example.hr\n", []string{`odziv.yaml:1:13: public_url: is not an absolute address: write https://ask.example.hr, without user, query or #`}},
 		{"unknown role", "roles: [api, workers]\n", []string{`odziv.yaml:1:14: roles: unknown role "workers"; did you mean "worker"?; the roles are api, webhooks, worker, console`}},
+		{"proxies", "trusted_proxies: [10.0.0.0/33, proxy.example.hr, 0.0.0.0/0]\n", []string{
+			`odziv.yaml:1:19: trusted_proxies: "10.0.0.0/33" is neither an address nor a network: write 127.0.0.1 or 10.0.0.0/8`,
+			`odziv.yaml:1:32: trusted_proxies: "proxy.example.hr" is neither an address nor a network: write 127.0.0.1 or 10.0.0.0/8`,
+			`odziv.yaml:1:50: trusted_proxies: "0.0.0.0/0" is everybody: name your own proxies, such as 127.0.0.1 or 10.0.0.0/8`,
+		}},
 		{"level", "log_level: loud\n", []string{`odziv.yaml:1:12: log_level: "loud" is no log level: write debug, info, warn or error`}},
 		{"zone", "brand: {timezone: Zagreb, color: red}\n", []string{
 			`odziv.yaml:1:19: timezone: "Zagreb" is not a time zone: write Europe/Zagreb`,
@@ -245,9 +253,10 @@ func checkFaults(t *testing.T, text string, want []string) {
 
 func TestConfigRefusesEnvironmentAndFlags(t *testing.T) {
 	t.Parallel()
-	_, err := loadConfig(newConfigFile(t, ""), env("ODZIV_ROLES=x", "ODZIV_BOOTSTRAP_KEY=a b"), configFlags{PublicURL: "x"})
+	_, err := loadConfig(newConfigFile(t, ""), env("ODZIV_ROLES=x", "ODZIV_TRUSTED_PROXIES=127.0.0.1, x", "ODZIV_BOOTSTRAP_KEY=a b"), configFlags{PublicURL: "x"})
 	want := `--public-url: is not an absolute address: write https://ask.example.hr, without user, query or #
 ODZIV_ROLES: unknown role "x"; the roles are api, webhooks, worker, console
+ODZIV_TRUSTED_PROXIES: "x" is neither an address nor a network: write 127.0.0.1 or 10.0.0.0/8
 ODZIV_BOOTSTRAP_KEY: is no key: take odz_live_ or odz_test_ and 32 random letters and digits after it`
 	if err == nil || err.Error() != want {
 		t.Errorf("error\n%v\nwant\n%s", err, want)

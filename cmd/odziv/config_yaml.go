@@ -234,6 +234,14 @@ func (r *yamlReader) top(c *Config) map[string]func(ast.Node) {
 				c.Roles, _ = parseRoles(names) // each was read above; this drops repetitions
 			}
 		},
+		"trusted_proxies": func(n ast.Node) {
+			c.TrustedProxies = nil
+			r.list("trusted_proxies", func(s string) error {
+				got, err := parseProxies(s)
+				c.TrustedProxies = append(c.TrustedProxies, got...)
+				return err
+			})(n)
+		},
 	}
 	for _, s := range settings() {
 		if known[s.key] == nil {

@@ -141,7 +141,7 @@ func (g *gateway) forget(ctx context.Context) {
 // app puts what the roles of this process ask for on one server.
 func (g *gateway) app(d *demo) (*fiber.App, error) {
 	app := web.New(web.Config{
-		PublicURL: g.public, Log: g.log, Now: time.Now,
+		PublicURL: g.public, Log: g.log, Now: time.Now, TrustedProxies: g.cfg.TrustedProxies,
 		Ready: []web.Check{
 			{Name: "store", Run: g.store.Ping},
 			{Name: "redis", Run: func(ctx context.Context) error { return g.redis.Ping(ctx).Err() }},
