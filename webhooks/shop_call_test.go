@@ -138,6 +138,7 @@ func TestShopCalls(t *testing.T) {
 		{"an order", "/v1/triggers/shopify/main", "orders/paid", order, nil, 200, `"sends":[{"id":"snd_1","status":"accepted","trigger":"after"},{"skipped":"condition","trigger":"other"}]`, 1, 0},
 		{"stripe", "/v1/triggers/stripe/pay", "", string(sample(t, "stripe-session")), nil, 200, "snd_1", 1, 0},
 		{"woo", "/v1/triggers/woocommerce/woo", "order.updated", string(sample(t, "woo-order")), nil, 200, "snd_1", 1, 0},
+		{"a topic of which nothing is made", "/v1/triggers/shopify/main", "orders/edited", `{"order_edit":{"id":7,"order_id":1}}`, nil, 200, `"ignored":"no event is made of this topic"`, 0, 0},
 		{"no such shop", "/v1/triggers/shopify/other", "orders/paid", order, nil, 500, "not found", 0, 0}, // web makes it 404
 		{"another kind", "/v1/triggers/stripe/main", "orders/paid", order, nil, 500, "not found", 0, 0},
 		{"forged", "/v1/triggers/shopify/main", "orders/paid", order, []string{"X-Shopify-Hmac-Sha256", "AAAA"}, 401, `"code":"invalid_signature"`, 0, 0},

@@ -78,7 +78,9 @@ func readShopify(call shopCall) (notice, error) {
 	if strings.HasPrefix(topic, "customers/") || strings.HasPrefix(topic, "shop/") {
 		return readCompliance(call, topic, n)
 	}
-	if !strings.HasPrefix(topic, "orders/") && !strings.HasPrefix(topic, "fulfillments/") {
+	switch topic {
+	case "orders/create", "orders/paid", "orders/fulfilled", "orders/partially_fulfilled", "orders/cancelled", "orders/updated", "fulfillments/update":
+	default: // its body may be no order
 		n.ignored = "no event is made of this topic"
 		return n, nil
 	}
@@ -93,18 +95,12 @@ func readShopify(call shopCall) (notice, error) {
 	switch topic {
 	case "orders/create":
 		n.order.kind, n.order.at = "shopify.created", moment(o.CreatedAt)
-	case "orders/paid":
-		n.order.kind = "shopify.paid"
-	case "orders/fulfilled":
-		n.order.kind = "shopify.fulfilled"
-	case "orders/partially_fulfilled":
-		n.order.kind = "shopify.partially_fulfilled"
 	case "orders/cancelled":
 		n.order.kind, n.order.at = "shopify.cancelled", moment(word(first(o.CancelledAt, o.UpdatedAt)))
 	case "orders/updated", "fulfillments/update":
 		n.deliver(o)
-	default:
-		n.ignored = "no event is made of this topic"
+	default: // paid, fulfilled, partially_fulfilled
+		n.order.kind = "shopify." + strings.TrimPrefix(topic, "orders/")
 	}
 	return n, nil
 }

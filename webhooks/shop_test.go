@@ -184,7 +184,9 @@ func TestShopSilence(t *testing.T) {
 	}{
 		{"no topic", Shopify, "", `{}`, "topic", ""},
 		{"unknown topic", Shopify, "products/update", `[]`, "topic", ""},
-		{"unknown topic of orders", Shopify, "orders/edited", `{"id":1}`, "topic", ""},
+		{"unknown topic of orders", Shopify, "orders/delete", `{"id":1}`, "topic", ""},
+		{"unknown topic of orders, without an order", Shopify, "orders/edited", `{"order_edit":{"id":7,"order_id":1,"staff_note":null}}`, "topic", ""},
+		{"unknown topic of fulfillments", Shopify, "fulfillments/create", `[]`, "topic", ""},
 		{"not delivered", Shopify, "orders/updated", `{"id":1,"fulfillments":[{"shipment_status":"in_transit"}]}`, "delivered", ""},
 		{"without an id", Shopify, "orders/create", `{}`, "", "no id"},
 		{"an id of many characters", Shopify, "orders/create", `{"id":"a b"}`, "", "no id"},
