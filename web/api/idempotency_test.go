@@ -43,6 +43,35 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+// A call that was taken and stored no send is one call, too: repeated, it has the same answer, and another body is refused.
+func TestIdempotencyWithoutSends(t *testing.T) {
+	t.Parallel()
+	for _, call := range []struct{ name, path, body, other, kind string }{
+		{"event of no rule", "/v1/events", leastEvent, strings.Replace(leastEvent, "{", "{ ", 1), mediaJSON},
+		{"batch that is refused line by line", "/v1/sends/batch", "{}\n[]\n", order(1), mediaNDJSON},
+	} {
+		t.Run(call.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			headers := []string{"Content-Type", call.kind, "Idempotency-Key", "5b0f-1"}
+			first := r.call(t, "POST", call.path, call.body, headers...)
+			if first.status != 202 || first.header.Get(replayedHeader) != "" {
+				t.Fatalf("first: %d %s", first.status, first.body)
+			}
+			again := r.call(t, "POST", call.path, call.body, headers...)
+			if again.status != 202 || again.body != first.body || again.header.Get(replayedHeader) != "true" {
+				t.Errorf("again: %d %s, replayed %q", again.status, again.body, again.header.Get(replayedHeader))
+			}
+			if other := r.call(t, "POST", call.path, call.other, headers...); other.status != 422 || other.problem(t).Code != web.CodeMismatch {
+				t.Errorf("other body: %d %s", other.status, other.body)
+			}
+			if len(r.sends) != 0 || r.wakes != 0 {
+				t.Errorf("stored %d sends, woke %d times; want nothing", len(r.sends), r.wakes)
+			}
+		})
+	}
+}
+
 func TestIdempotencyAfterRefusal(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -43,17 +43,19 @@ func (a *API) createSend(c *fiber.Ctx) error {
 	})
 }
 
-// accept keeps sends, with the answer to them when idem asks for it. Without sends there is nothing to keep.
+// accept keeps sends, with the answer to them when idem asks for it, also when there are none.
 func (a *API) accept(ctx context.Context, sends []survey.Send, idem *Idempotency, compose func([]Accepted) (int, []byte)) (int, []byte, error) {
 	var done []Accepted
-	if len(sends) > 0 {
-		if idem != nil {
-			idem.Compose = compose
-		}
+	if idem != nil {
+		idem.Compose = compose
+	}
+	if len(sends) > 0 || idem != nil {
 		var err error
 		if done, err = a.cfg.Sends.Accept(ctx, sends, idem); err != nil {
 			return 0, nil, fmt.Errorf("accept sends: %w", err)
 		}
+	}
+	if len(sends) > 0 {
 		a.cfg.Wake()
 	}
 	status, body := compose(done)
