@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/odziv/odziv/survey"
+	"github.com/odziv/odziv/web/api"
 )
 
 // A Policy is what holds sends back.
@@ -200,7 +201,17 @@ func (r *yamlReader) reminders(n ast.Node, p *survey.Reminders) {
 		return
 	}
 	r.fields(n, "reminders", map[string]func(ast.Node){
-		"count": r.count("count", &p.Count),
+		"count": r.value("count", func(s string) error {
+			n, err := strconv.Atoi(s)
+			if s == none {
+				n, err = 0, nil
+			}
+			if err != nil || n < 0 || n > api.MaxReminders {
+				return fmt.Errorf("%q is not a number from 0 to %d: nobody is asked again more often than a send may say", s, api.MaxReminders)
+			}
+			p.Count = n
+			return nil
+		}),
 		"after": r.duration("after", time.Hour, &p.After),
 		"channel": r.value("channel", func(s string) error {
 			p.Channel = survey.Channel(s)

@@ -74,6 +74,9 @@ func TestPolicyConfigShort(t *testing.T) {
 			p.Reach = map[survey.Channel]time.Duration{survey.Viber: 30 * day, survey.Email: 90 * day}
 		}},
 		{"no reminders", "policy: {reminders: none}\n", func(p *Policy) { p.Reminders = survey.Reminders{} }},
+		{"no reminders, by number", "policy: {reminders: {count: 0}}\n", func(p *Policy) { p.Reminders.Count = 0 }},
+		{"no reminders, by word", "policy: {reminders: {count: none}}\n", func(p *Policy) { p.Reminders.Count = 0 }},
+		{"as many reminders as may be", "policy: {reminders: {count: 3}}\n", func(p *Policy) { p.Reminders.Count = 3 }},
 		{"viber", "policy: {viber: {unanswered: none, session_only: true}}\n", func(p *Policy) { p.Viber.Unanswered, p.Viber.SessionOnly = 0, true }},
 	}
 	for _, tt := range tests {
@@ -115,6 +118,8 @@ func TestPolicyConfigRefuses(t *testing.T) {
 			`odziv.yaml:1:18: reach: unknown channel "mail"; did you mean "email"?; the channels are viber, sms, email`,
 			`odziv.yaml:1:50: channel: unknown channel "mail"; did you mean "email"?; the channels are viber, sms, email`,
 		}},
+		{"too many reminders", `{reminders: {count: 4, after: 3d}}`, []string{`odziv.yaml:1:29: count: "4" is not a number from 0 to 3: nobody is asked again more often than a send may say`}},
+		{"no number of reminders", `{reminders: {count: -1}}`, []string{`odziv.yaml:1:29: count: "-1" is not a number from 0 to 3: nobody is asked again more often than a send may say`}},
 		{"swap without a way", `{blocked: swap}`, []string{`odziv.yaml:1:9: blocked: swap needs swap: write swap: {long-survey: short-survey}`}},
 		{"a rule swaps without a way", `{rules: [{types: [a], blocked: swap}]}`, []string{`odziv.yaml:1:9: blocked: swap needs swap: write swap: {long-survey: short-survey}`}},
 		{"swap to itself", `{swap: {ces-after-return: ces-after-return}}`, []string{`odziv.yaml:1:35: swap: ces-after-return cannot stand for itself: name a shorter survey`}},

@@ -15,10 +15,12 @@ const (
 	maxSteps     = 10
 	minWait      = time.Minute
 	maxWait      = 30 * 24 * time.Hour
-	maxReminders = 3
 	minAfter     = time.Hour
 	defaultAfter = 3 * 24 * time.Hour
 )
+
+// MaxReminders is how often a send may ask again.
+const MaxReminders = 3
 
 // unplanned is the error of a send that could not be planned because a part does not answer, nil when its faults are the caller's. It may
 // be sent again as it is.
@@ -140,8 +142,8 @@ func reminders(r *reader) *survey.Reminders {
 			raw := r.value()
 			n, err := strconv.Atoi(raw)
 			counted = true
-			if r.fault == nil && (err != nil || n < 0 || n > maxReminders) {
-				r.wrong(web.CodeInvalidPlan, fmt.Sprintf("is %s; it has to be a number from 0 to %d", clip(raw), maxReminders))
+			if r.fault == nil && (err != nil || n < 0 || n > MaxReminders) {
+				r.wrong(web.CodeInvalidPlan, fmt.Sprintf("is %s; it has to be a number from 0 to %d", clip(raw), MaxReminders))
 			}
 			out.Count = n
 		case "after":
