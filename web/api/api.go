@@ -303,3 +303,11 @@ func (q query) page() (cursor string, limit int, err error) {
 	}
 	return cursor, limit, nil
 }
+
+// unlisted is why a list cannot be given. A cursor that no page gave is refused as every parameter of a query is, not as a member.
+func unlisted(what string, err error) error {
+	if wrong, ok := errors.AsType[survey.InvalidError](err); ok && len(wrong) > 0 {
+		return web.NewProblem(web.CodeBadRequest, wrong[0].Detail)
+	}
+	return fmt.Errorf("list %s: %w", what, err)
+}

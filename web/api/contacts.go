@@ -55,7 +55,7 @@ func (a *API) listContacts(c *fiber.Ctx) error {
 	}
 	items, next, err := a.cfg.Contacts.Contacts(c.UserContext(), f)
 	if err != nil {
-		return fmt.Errorf("list contacts: %w", err)
+		return unlisted("contacts", err)
 	}
 	views := make([]contactView, len(items))
 	for i, x := range items {

@@ -84,7 +84,7 @@ func (a *API) listLetters(c *fiber.Ctx) error {
 	}
 	items, next, err := a.cfg.Ops.Letters.Letters(c.UserContext(), f)
 	if err != nil {
-		return fmt.Errorf("list dead letters: %w", err)
+		return unlisted("dead letters", err)
 	}
 	views := make([]letterView, len(items))
 	for i, l := range items {

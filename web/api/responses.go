@@ -29,7 +29,7 @@ func (a *API) listResponses(c *fiber.Ctx) error {
 	}
 	items, next, err := a.cfg.Responses.Responses(c.UserContext(), f)
 	if err != nil {
-		return fmt.Errorf("list responses: %w", err)
+		return unlisted("responses", err)
 	}
 	views := make([]responseView, len(items))
 	for i, r := range items {

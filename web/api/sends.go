@@ -139,7 +139,7 @@ func (a *API) listSends(c *fiber.Ctx) error {
 	}
 	items, next, err := a.cfg.Sends.Sends(c.UserContext(), f)
 	if err != nil {
-		return fmt.Errorf("list sends: %w", err)
+		return unlisted("sends", err)
 	}
 	views := make([]sendView, len(items))
 	for i, s := range items {
@@ -195,7 +195,7 @@ func (a *API) listEvents(c *fiber.Ctx) error {
 	}
 	items, next, err := a.cfg.Sends.Events(c.UserContext(), s.ID, cursor, limit)
 	if err != nil {
-		return fmt.Errorf("list events of %s: %w", s.ID, err)
+		return unlisted("events of "+s.ID, err)
 	}
 	return sendList(c, items, next)
 }

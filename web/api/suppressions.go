@@ -25,7 +25,7 @@ func (a *API) listSuppressions(c *fiber.Ctx) error {
 	}
 	items, next, err := a.cfg.Suppressions.Suppressions(c.UserContext(), web.Key(c).Mode, cursor, limit)
 	if err != nil {
-		return fmt.Errorf("list suppressions: %w", err)
+		return unlisted("suppressions", err)
 	}
 	return sendList(c, items, next)
 }

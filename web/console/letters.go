@@ -86,7 +86,7 @@ func (c *Console) letters(f *fiber.Ctx) error {
 	}
 	filter.Cursor, filter.Limit = f.Query("cursor"), recentSends
 	items, next, err := c.deps.Ops.Letters.Letters(ctx, filter)
-	if err != nil {
+	if err != nil && !badCursor(err) {
 		return fmt.Errorf("list dead letters: %w", err)
 	}
 	v := lettersView{page: c.pageOf(f, "Dead letters", "letters")}

@@ -61,6 +61,9 @@ func (f *opsFake) Resume(_ context.Context, name string) error {
 }
 
 func (f *opsFake) Letters(_ context.Context, l survey.LetterFilter) ([]survey.Letter, string, error) {
+	if l.Cursor == "x" {
+		return nil, "", survey.InvalidError{{Pointer: "/cursor", Code: "invalid_value", Detail: "this is no cursor of this list"}}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, l)
@@ -165,7 +168,8 @@ func TestLettersPage(t *testing.T) {
 	f.ops.next = "snd_3"
 	a := get(t, app, "/console/letters")
 	want(t, a, 200, "1,208", "Misconfigured", "1,204", "Replay 1,204", "none was tried", "&lt;b&gt;Marta&lt;/b&gt;", `name="id" value="snd_0"`, "cursor=snd_3")
-	wantNot(t, a, `value="uncertain"`) // no button for what may have been delivered
+	wantNot(t, a, `value="uncertain"`)                                               // no button for what may have been delivered
+	want(t, get(t, app, "/console/letters?cursor=x"), 200, "1,208", "Misconfigured") // an address that was changed by hand: no letters
 	a = get(t, app, "/console/letters?reason=uncertain&sender=sms&fault=unconfirmed&code=timeout&cursor=snd_9")
 	want(t, a, 200, "Ask the provider", "code=timeout", `aria-selected="true"`)
 	asked := f.ops.asked[len(f.ops.asked)-1]
