@@ -106,14 +106,14 @@ var codes = []Code{ //nolint:gochecknoglobals // a table
 		"The detail says what is missing.",
 	},
 	{
-		CodeInvalidSignature, http.StatusForbidden, "The signature is not the provider's",
-		"A webhook was called with a signature that does not fit its body, or with none. Nothing was kept.",
-		"Check the auth token of the sender and that public_url is exactly the address which the provider calls.",
+		CodeInvalidSignature, http.StatusUnauthorized, "The signature is not the provider's",
+		"A webhook of a provider or a shop was called with a signature that does not fit its body, that is too old, or with none. Nothing was kept.",
+		"Of a provider: check the auth token of the sender and that public_url is exactly the address which the provider calls. Of a shop: check its secret in the configuration, and the clock of the gateway.",
 	},
 	{
 		CodeUnreadableMessage, http.StatusBadRequest, "The webhook's body means nothing here",
-		"A webhook was called with a body that is not of the form this provider documents.",
-		"Check that the URL is the one of this provider and sender.",
+		"A webhook was called with a body that is not of the form this provider or shop documents. The raw body of a shop's is kept in the inbox.",
+		"Check that the URL is the one of this provider and sender, or of this kind of shop.",
 	},
 	{
 		CodeNotFound, http.StatusNotFound, "There is no such thing",

@@ -178,8 +178,12 @@ func (p *Problem) send(c *fiber.Ctx) error {
 //
 // Source: RFC 6750, section 3.
 func challenge(code string) string {
-	if code == CodeMissingKey {
+	switch code {
+	case CodeMissingKey:
 		return `Bearer realm="odziv"`
+	case CodeInvalidSignature: // no key would help
+		return `Signature realm="odziv"`
+	default:
+		return `Bearer realm="odziv", error="invalid_token"`
 	}
-	return `Bearer realm="odziv", error="invalid_token"`
 }

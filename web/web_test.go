@@ -72,6 +72,7 @@ func TestProblemOf(t *testing.T) {
 		{"invalid in two ways", survey.InvalidError{one, {Code: web.CodeTooLong}}, 422, web.CodeInvalidRequest},
 		{"wrapped", fmt.Errorf("accept: %w", survey.InvalidError{one}), 422, web.CodeWrongType},
 		{"unreadable", survey.InvalidError{{Code: web.CodeInvalidJSON}}, 400, web.CodeInvalidJSON},
+		{"not signed", survey.InvalidError{{Code: web.CodeInvalidSignature}}, 401, web.CodeInvalidSignature},
 		{"a code that nobody knows", survey.InvalidError{{Code: "odd"}}, 422, "odd"},
 		{"not found", fmt.Errorf("look up: %w", survey.ErrNotFound), 404, web.CodeNotFound},
 		{"conflict", fmt.Errorf("cancel: %w", survey.ErrConflict), 409, web.CodeConflict},

@@ -53,7 +53,7 @@ func (in *Inbound) Mount(r fiber.Router) {
 }
 
 // handle answers 200 for what is kept, also for repetitions and for events that nobody knows: a provider must not repeat those.
-// It answers 403 for a wrong signature, 404 for an endpoint that the driver does not have, and 5xx when nothing could be kept, so that the provider calls again.
+// It answers 401 for a wrong signature, 404 for an endpoint that the driver does not have, and 5xx when nothing could be kept, so that the provider calls again.
 func (in *Inbound) handle(c *fiber.Ctx) error {
 	sender, ok := in.Senders[c.Params("sender")]
 	if !ok || sender.Driver != c.Params("driver") {
@@ -73,10 +73,10 @@ func (in *Inbound) handle(c *fiber.Ctx) error {
 	if err := sender.Via.Authenticate(cb); err != nil {
 		if errors.Is(err, channels.ErrSignature) {
 			in.Log.WarnContext(c.UserContext(), "callback refused", "sender", c.Params("sender"), "error", err)
-			return fiber.NewError(http.StatusForbidden,
+			return problem("invalid_signature",
 				"the signature does not match: check the sender's credentials and that public_url is exactly what the provider calls")
 		}
-		return fiber.NewError(http.StatusBadRequest, "the callback cannot be read: "+err.Error())
+		return problem("unreadable_message", "the callback cannot be read: "+err.Error())
 	}
 	if err := in.checkEndpoint(c, sender); err != nil {
 		in.Log.WarnContext(c.UserContext(), "callback refused", "sender", c.Params("sender"), "error", err)
@@ -108,8 +108,13 @@ func (in *Inbound) checkEndpoint(c *fiber.Ctx, s Sender) error {
 	for _, e := range via.Endpoints() {
 		known = append(known, strings.TrimSuffix(in.PublicURL, "/")+"/webhooks/"+s.Driver+"/"+c.Params("sender")+"/"+e)
 	}
-	return survey.InvalidError{{Code: "not_found", Detail: fmt.Sprintf(
-		"the driver %s cannot read what is called at %q, and nothing was kept: let the provider call %s", s.Driver, c.Path(), strings.Join(known, " or "))}}
+	return problem("not_found", fmt.Sprintf(
+		"the driver %s cannot read what is called at %q, and nothing was kept: let the provider call %s", s.Driver, c.Path(), strings.Join(known, " or ")))
+}
+
+// problem is what web answers by one of its codes, whose table has the status.
+func problem(code, detail string) error {
+	return survey.InvalidError{{Code: code, Detail: detail}}
 }
 
 // key is the same for every repetition of a callback: the provider's own where it has one, else what the bytes are.

@@ -188,16 +188,16 @@ func TestCallbacks(t *testing.T) {
 		{"viber reply", viberCall(message), 200, "application/json", "{}", "", true},
 		{"viber, unknown event", viberCall(`{"event":"client_status","timestamp":1}`), 200, "application/json", "{}", "", true},
 		{"viber, signed but no JSON", viberCall("not JSON \xff"), 200, "application/json", "{}", "", true},
-		{"twilio, forged", sms(inbound, reply("9")).with("X-Twilio-Signature", twilio.Sign("other", "x")), 403, "", "", "", false},
-		{"twilio, not signed", call{inbound, form, reply("9").Encode(), nil}, 403, "", "", "", false},
-		{"twilio, other words", sms(inbound, reply("9")).saying(reply("1").Encode()), 403, "", "", "", false},
-		{"twilio, signed for another path", sms(inbound, reply("9")).at(status), 403, "", "", "", false},
-		{"twilio, signed for another query", sms(status, delivered()).at(status + "B"), 403, "", "", "", false},
-		{"twilio, signed for another host", twilioCall("https://other.example.hr", inbound, reply("9")), 403, "", "", "", false},
-		{"twilio, signed for http", twilioCall("http://ask.example.hr", inbound, reply("9")), 403, "", "", "", false},
-		{"viber, forged", viberCall(message).with("X-Viber-Content-Signature", viberbot.Sign("other", []byte(message))), 403, "", "", "", false},
-		{"viber, not signed", call{viber, "application/json", message, nil}, 403, "", "", "", false},
-		{"viber, one byte more", viberCall(message).saying(message + "\n"), 403, "", "", "", false},
+		{"twilio, forged", sms(inbound, reply("9")).with("X-Twilio-Signature", twilio.Sign("other", "x")), 401, "", "", "", false},
+		{"twilio, not signed", call{inbound, form, reply("9").Encode(), nil}, 401, "", "", "", false},
+		{"twilio, other words", sms(inbound, reply("9")).saying(reply("1").Encode()), 401, "", "", "", false},
+		{"twilio, signed for another path", sms(inbound, reply("9")).at(status), 401, "", "", "", false},
+		{"twilio, signed for another query", sms(status, delivered()).at(status + "B"), 401, "", "", "", false},
+		{"twilio, signed for another host", twilioCall("https://other.example.hr", inbound, reply("9")), 401, "", "", "", false},
+		{"twilio, signed for http", twilioCall("http://ask.example.hr", inbound, reply("9")), 401, "", "", "", false},
+		{"viber, forged", viberCall(message).with("X-Viber-Content-Signature", viberbot.Sign("other", []byte(message))), 401, "", "", "", false},
+		{"viber, not signed", call{viber, "application/json", message, nil}, 401, "", "", "", false},
+		{"viber, one byte more", viberCall(message).saying(message + "\n"), 401, "", "", "", false},
 		{"sender unknown", sms("/webhooks/twilio/nobody/inbound", reply("9")), 404, "", "", "", false},
 		{"driver unknown", sms("/webhooks/vonage/sms/inbound", reply("9")), 404, "", "", "", false},
 		{"driver of another sender", sms("/webhooks/viber-bot/sms/inbound", reply("9")), 404, "", "", "", false},
@@ -213,6 +213,10 @@ func TestCallbacks(t *testing.T) {
 			code, kind, answer := g.do(t, tt.call)
 			if code != tt.code || len(g.kept) > 0 != tt.kept || g.woken > 0 != tt.kept {
 				t.Fatalf("answered %d %q, kept %d, woken %d; want %d, kept %t", code, answer, len(g.kept), g.woken, tt.code, tt.kept)
+			}
+			if tt.code == http.StatusUnauthorized && (kind != web.ContentTypeProblem || !strings.Contains(answer, `"code":"invalid_signature"`) ||
+				!strings.Contains(answer, `"request_id":"req_1"`)) {
+				t.Errorf("answered %s %s, want a problem invalid_signature with the id of the request", kind, answer)
 			}
 			if !tt.kept {
 				return

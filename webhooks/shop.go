@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,16 +63,15 @@ type Eraser interface {
 
 // Shops serves /v1/triggers/{kind}/{id}. The signature is the key.
 type Shops struct {
-	Shops     map[string]Shop // by id
-	Triggers  Taker
-	Memory    ShopMemory
-	Inbox     ShopInbox
-	Eraser    Eraser                      // nil: requests to erase are kept in the inbox for a person
-	Locale    func(string) (string, bool) // brings a BCP 47 tag into a locale of ours
-	PublicURL string                      // without a slash at its end
-	IDs       *survey.IDSource
-	Log       *slog.Logger
-	Now       func() time.Time
+	Shops    map[string]Shop // by id
+	Triggers Taker
+	Memory   ShopMemory
+	Inbox    ShopInbox
+	Eraser   Eraser                      // nil: requests to erase are kept in the inbox for a person
+	Locale   func(string) (string, bool) // brings a BCP 47 tag into a locale of ours
+	IDs      *survey.IDSource
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // maxShopBody of a webhook of a shop; web lets as much through.
@@ -121,7 +119,7 @@ func (s *Shops) handle(c *fiber.Ctx) error {
 	}
 	if err := verify(call); err != nil {
 		s.Log.WarnContext(c.UserContext(), "webhook refused", "shop", id, "error", err)
-		return s.unsigned(c, err)
+		return unsigned(err)
 	}
 	n, err := readShop(call)
 	if err != nil {
@@ -129,7 +127,7 @@ func (s *Shops) handle(c *fiber.Ctx) error {
 			return keepErr
 		}
 		s.Log.WarnContext(c.UserContext(), "webhook not understood, kept", "shop", id, "error", err)
-		return fiber.NewError(http.StatusBadRequest, "the webhook is signed and cannot be read, its raw body is kept: "+err.Error())
+		return problem("unreadable_message", "the webhook is signed and cannot be read, its raw body is kept: "+err.Error())
 	}
 	fired, err := s.take(c.UserContext(), call, &n)
 	if err != nil {
@@ -228,22 +226,13 @@ func readShop(call shopCall) (n notice, err error) {
 	}
 }
 
-// unsigned is a problem (RFC 9457) of its own: shops have to be told 401, which elsewhere is about API keys.
-func (s *Shops) unsigned(c *fiber.Ctx, err error) error {
-	detail := "the signature does not match: check the secret of this shop in the configuration, and that nothing on the way changes the body"
-	if !errors.Is(err, channels.ErrSignature) {
-		detail = err.Error()
+// unsigned says why a webhook is not believed.
+func unsigned(err error) error {
+	if errors.Is(err, channels.ErrSignature) {
+		return problem("invalid_signature",
+			"the signature does not match: check the secret of this shop in the configuration, and that nothing on the way changes the body")
 	}
-	body, err := json.Marshal(map[string]any{
-		"type": s.PublicURL + "/docs/problems/invalid-signature", "title": "The signature is not the provider's",
-		"status": http.StatusUnauthorized, "code": "invalid_signature", "detail": detail,
-	})
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	c.Set(fiber.HeaderContentType, "application/problem+json")
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Status(http.StatusUnauthorized).Send(body)
+	return problem("invalid_signature", err.Error())
 }
 
 // answerShop tells what followed, for whoever looks at the shop's own record of webhooks. It names nobody.

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/odziv/odziv/survey"
+	"github.com/odziv/odziv/web"
 )
 
 // A shopRig is the shops on fakes.
@@ -79,14 +80,18 @@ func (r *shopRig) Erase(_ context.Context, _ string, mode survey.Mode, who surve
 }
 
 func newShopRig(eraser bool) *shopRig {
-	r := &shopRig{seen: map[string]bool{}, app: fiber.New()}
+	fail := func(c *fiber.Ctx, err error) error { // as web does
+		p := web.ProblemOf(err).At("https://ask.example.hr", "req_1")
+		return c.Status(p.Status).JSON(p)
+	}
+	r := &shopRig{seen: map[string]bool{}, app: fiber.New(fiber.Config{ErrorHandler: fail})}
 	s := &Shops{
 		Shops: map[string]Shop{
 			"main": {Kind: Shopify, Secret: "s", Country: "HR", Mode: survey.Live}, "woo": {Kind: WooCommerce, Secret: "s", Mode: survey.Live},
 			"dev": {Kind: Shopify, Secret: "s", Country: "HR", Mode: survey.Test},
 			"pay": {Kind: Stripe, Secret: "s", Mode: survey.Live},
 		},
-		Triggers: r, Memory: r, Inbox: r, Locale: known, PublicURL: "https://ask.example.hr", IDs: new(survey.IDSource),
+		Triggers: r, Memory: r, Inbox: r, Locale: known, IDs: new(survey.IDSource),
 		Log: slog.New(slog.NewTextHandler(&r.log, nil)), Now: func() time.Time { return shopNow },
 	}
 	if eraser {
@@ -139,17 +144,17 @@ func TestShopCalls(t *testing.T) {
 		{"stripe", "/v1/triggers/stripe/pay", "", string(sample(t, "stripe-session")), nil, 200, "snd_1", 1, 0},
 		{"woo", "/v1/triggers/woocommerce/woo", "order.updated", string(sample(t, "woo-order")), nil, 200, "snd_1", 1, 0},
 		{"a topic of which nothing is made", "/v1/triggers/shopify/main", "orders/edited", `{"order_edit":{"id":7,"order_id":1}}`, nil, 200, `"ignored":"no event is made of this topic"`, 0, 0},
-		{"no such shop", "/v1/triggers/shopify/other", "orders/paid", order, nil, 500, "not found", 0, 0}, // web makes it 404
-		{"another kind", "/v1/triggers/stripe/main", "orders/paid", order, nil, 500, "not found", 0, 0},
-		{"forged", "/v1/triggers/shopify/main", "orders/paid", order, []string{"X-Shopify-Hmac-Sha256", "AAAA"}, 401, `"code":"invalid_signature"`, 0, 0},
+		{"no such shop", "/v1/triggers/shopify/other", "orders/paid", order, nil, 404, `"code":"not_found"`, 0, 0},
+		{"another kind", "/v1/triggers/stripe/main", "orders/paid", order, nil, 404, `"code":"not_found"`, 0, 0},
+		{"forged", "/v1/triggers/shopify/main", "orders/paid", order, []string{"X-Shopify-Hmac-Sha256", "AAAA"}, 401, `"code":"invalid_signature","detail":"the signature does not match: check the secret of this shop in the configuration, and that nothing on the way changes the body","request_id":"req_1"`, 0, 0},
 		{"stale", "/v1/triggers/stripe/pay", "", `{}`, []string{"Stripe-Signature", "t=1,v1=" + hex.EncodeToString(mac("s", []byte("1.{}")))}, 401, "300 s", 0, 0},
 		{"of no concern", "/v1/triggers/shopify/main", "products/create", `{}`, nil, 200, `"ignored":`, 0, 0},
-		{"unreadable", "/v1/triggers/shopify/main", "orders/paid", `{"id"`, nil, 400, "is kept", 0, 1},
+		{"unreadable", "/v1/triggers/shopify/main", "orders/paid", `{"id"`, nil, 400, `"code":"unreadable_message","detail":"the webhook is signed and cannot be read, its raw body is kept: `, 0, 1},
 		{"ping", "/v1/triggers/woocommerce/woo", "", "webhook_id=123", []string{wooTopic, "", "X-WC-Webhook-Signature", ""}, 200, `"ignored":"ping"`, 0, 0},
 		{"a ping with a topic", "/v1/triggers/woocommerce/woo", "order.updated", "webhook_id=123", []string{"X-WC-Webhook-Signature", ""}, 401, "signature", 0, 0},
 		{"a ping to another kind", "/v1/triggers/shopify/main", "", "webhook_id=123", []string{"X-Shopify-Hmac-Sha256", ""}, 401, "signature", 0, 0},
 		{"compressed", "/v1/triggers/shopify/main", "orders/paid", order, []string{"Content-Encoding", "gzip"}, 415, "Content-Encoding", 0, 0},
-		{"large", "/v1/triggers/shopify/main", "orders/paid", strings.Repeat(" ", maxShopBody+1), nil, 413, "1 MiB", 0, 0},
+		{"large", "/v1/triggers/shopify/main", "orders/paid", strings.Repeat(" ", maxShopBody+1), nil, 413, `"code":"too_large"`, 0, 0},
 		{"customers/data_request", "/v1/triggers/shopify/main", "customers/data_request", redact, nil, 200, "data_request", 0, 1},
 		{"customers/redact without an eraser", "/v1/triggers/shopify/main", "customers/redact", redact, nil, 200, "redact", 0, 1},
 		{"shop/redact", "/v1/triggers/shopify/main", "shop/redact", redact, nil, 200, "redact", 0, 1},

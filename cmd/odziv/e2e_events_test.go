@@ -75,7 +75,7 @@ func TestE2EShopDelivery(t *testing.T) {
 		if status, other := deliver(t, p, body, "shpss_hush", "ev-2"); status != http.StatusOK || sendID(other) != sendID(first) {
 			t.Errorf("the order again: %d %s, first %s", status, other, first)
 		}
-		if status, forged := deliver(t, p, body, "guessed", "ev-3"); status != http.StatusUnauthorized || !strings.Contains(forged, "invalid_signature") {
+		if status, forged := deliver(t, p, body, "guessed", "ev-3"); status != http.StatusUnauthorized || !strings.Contains(forged, `"code":"invalid_signature"`) || !strings.Contains(forged, `"request_id":"req_`) {
 			t.Errorf("forged: %d %s", status, forged)
 		}
 		messages := func() []struct{ Text string } {

@@ -147,7 +147,7 @@ func (g shopTaker) Take(ctx context.Context, e survey.TransactionEvent) ([]surve
 func (g *gateway) shops(app *fiber.App) {
 	s := &webhooks.Shops{
 		Shops: make(map[string]webhooks.Shop, len(g.cfg.Shops)), Triggers: shopTaker{g}, Memory: g.store, Inbox: g.store, Eraser: shopEraser{g.store},
-		Locale: templates.MatchLocale, PublicURL: g.public, IDs: g.ids, Log: g.log, Now: time.Now,
+		Locale: templates.MatchLocale, IDs: g.ids, Log: g.log, Now: time.Now,
 	}
 	for _, c := range g.cfg.Shops {
 		s.Shops[c.ID] = webhooks.Shop{
