@@ -333,6 +333,7 @@ func TestBrowserSandbox(t *testing.T) {
 	s.until(`document.querySelectorAll("#log .tag.good").length === 2`)
 	s.look("sandbox")
 	s.until(`window.neverReloaded`)
+	s.fits("sandbox")
 }
 
 // fits fails when a page scrolls sideways on a small phone, a phone or a desk.

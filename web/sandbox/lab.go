@@ -88,6 +88,7 @@ type item struct {
 	ID     string
 	Me     bool
 	Mail   bool // has a page of its own
+	Dir    string
 	Pieces []piece
 	At     string
 	Stamp  time.Time
@@ -194,7 +195,7 @@ func (p *pages) thread(to string, ch survey.Channel, messages []phone.Message) t
 	for i, m := range messages {
 		next := i+1 < len(messages)
 		t.Items = append(t.Items, item{
-			ID: m.ID, Me: m.Inbound, Mail: m.HTML != "" && !m.Inbound, Pieces: pieces(m.Text, m.Links),
+			ID: m.ID, Me: m.Inbound, Mail: m.HTML != "" && !m.Inbound, Dir: direction(m), Pieces: pieces(m.Text, m.Links),
 			At: p.clock(m.At), Stamp: m.At, Gap: !next || messages[i+1].Inbound != m.Inbound,
 		})
 		t.last = m.At
@@ -227,8 +228,19 @@ func (p *pages) thread(to string, ch survey.Channel, messages []phone.Message) t
 }
 
 // Dir is the direction of the screen.
-func (t thread) Dir() string {
-	if t.RTL {
+func (t thread) Dir() string { return dir(t.RTL) }
+
+// direction is that of the language of a message, which may begin with a brand in other letters. What a person says has
+// no known language.
+func direction(m phone.Message) string {
+	if m.Inbound {
+		return "auto"
+	}
+	return dir(m.RTL)
+}
+
+func dir(rtl bool) string {
+	if rtl {
 		return "rtl"
 	}
 	return "ltr"

@@ -310,6 +310,27 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestDirection: a message reads in the direction of its language, whatever letters it begins with; what a person says
+// reads as it is written.
+func TestDirection(t *testing.T) {
+	t.Parallel()
+	f, app := newFake(t)
+	const phone, mail = "+989121234567", "sara@example.ir"
+	f.put(survey.SMS, phone, "fa", true, "", "Lipa: از ۰ تا ۱۰؟", "", nil, nil, now)
+	f.said(survey.SMS, phone, "9 بود", now)
+	f.put(survey.SMS, phone, "hr", false, "", "۹, Ana?", "", nil, nil, now)
+	f.put(survey.Email, mail, "fa", true, "Lipa: خرید چطور بود؟", "Lipa متن", "", nil, nil, now)
+	body := get(t, app, "/sandbox").body
+	for _, want := range []string{
+		`<p class="b" dir="rtl">Lipa: از`, `<p class="b me" dir="auto">9 بود`, `<p class="b" dir="ltr">۹, Ana`,
+		`<bdi dir="rtl">Lipa: خرید`, `<p class="re in" dir="rtl">Lipa متن`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("page lacks %q\n%s", want, body)
+		}
+	}
+}
+
 func TestManyPhones(t *testing.T) {
 	t.Parallel()
 	f, app := newFake(t)
