@@ -76,12 +76,19 @@ func (s *Store) SandboxPhones(ctx context.Context) ([]string, error) {
 	return phones, err
 }
 
-const selectLatestSandboxMessages = `SELECT doc FROM sandbox_messages ORDER BY id DESC LIMIT $1`
+const (
+	selectLatestSandboxMessages   = `SELECT doc FROM sandbox_messages ORDER BY id DESC LIMIT $1`
+	selectLatestSandboxMessagesOf = `SELECT doc FROM sandbox_messages WHERE phone = $2 ORDER BY id DESC LIMIT $1`
+)
 
-// LatestSandboxMessages lists messages of all phones, newest first.
-func (s *Store) LatestSandboxMessages(ctx context.Context, limit int) ([]sandbox.Message, error) {
+// LatestSandboxMessages lists the messages of a phone, "" for all phones, newest first.
+func (s *Store) LatestSandboxMessages(ctx context.Context, to string, limit int) ([]sandbox.Message, error) {
+	query, args := selectLatestSandboxMessages, []any{int64(page(limit))}
+	if to != "" {
+		query, args = selectLatestSandboxMessagesOf, append(args, clean(to))
+	}
 	var items []sandbox.Message
-	rows, err := s.reader.query(ctx, selectLatestSandboxMessages, int64(page(limit)))
+	rows, err := s.reader.query(ctx, query, args...)
 	err = each(rows, err, func(row scanner) error {
 		var doc string
 		if err := row.Scan(&doc); err != nil {

@@ -1194,6 +1194,14 @@ func TestSandbox(t *testing.T) {
 		phones, err := s.SandboxPhones(ctx)
 		must(t, err)
 		diff(t, "phones", []string{"ana@example.hr", "+38591"}, phones)
+		got, err = s.LatestSandboxMessages(ctx, "+38591", 2)
+		must(t, err)
+		diff(t, "latest of a phone", []sandbox.Message{want[4], want[3]}, got)
+		got, err = s.LatestSandboxMessages(ctx, "", 1)
+		must(t, err)
+		if len(got) != 1 || got[0].To != "ana@example.hr" {
+			t.Errorf("latest of all: %v", got)
+		}
 	})
 }
 

@@ -183,9 +183,9 @@ func (g box) SendNow(ctx context.Context, f sandbox.SendForm) (string, error) {
 	return send.ID, nil
 }
 
-// Log lists what was made of the last replies.
-func (g box) Log(ctx context.Context, limit int) ([]sandbox.Understood, error) {
-	latest, err := g.store.LatestSandboxMessages(ctx, 200)
+// Log lists what was made of the last replies of an address, "" for all of them.
+func (g box) Log(ctx context.Context, to string, limit int) ([]sandbox.Understood, error) {
+	latest, err := g.store.LatestSandboxMessages(ctx, to, 200)
 	if err != nil {
 		return nil, err
 	}

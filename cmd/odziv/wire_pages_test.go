@@ -4,7 +4,9 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
+	magic "github.com/odziv/odziv/channels/sandbox"
 	"github.com/odziv/odziv/store"
 	"github.com/odziv/odziv/survey"
 	"github.com/odziv/odziv/web"
@@ -34,5 +36,34 @@ func TestPlanWithoutStore(t *testing.T) {
 	}
 	if _, err := p.current("ces-after-return"); err == nil || errors.Is(err, survey.ErrNotFound) {
 		t.Errorf("of an unknown release: %v", err)
+	}
+}
+
+// What was made of a reply stays beside its phone, however much is said on the others.
+func TestLogOfPhone(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	at := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	put := func(to, text string, inbound bool) {
+		t.Helper()
+		at = at.Add(time.Second)
+		if err := s.PutSandboxMessage(t.Context(), magic.Message{To: to, Channel: survey.SMS, Text: text, Inbound: inbound, At: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const ana, others = "+385911234567", "+385915550000"
+	put(ana, "0–10?", false)
+	put(ana, "devet", true)
+	put(others, "osam", true)
+	for range 250 {
+		put(others, "0–10?", false)
+	}
+	lines, err := box{&gateway{store: s}}.Log(t.Context(), ana, 40)
+	if err != nil || len(lines) != 1 || lines[0].Said != "devet" {
+		t.Errorf("log of %s: %v, %v; want what it said alone", ana, lines, err)
 	}
 }

@@ -95,10 +95,17 @@ func (f *fake) SendNow(_ context.Context, s sandbox.SendForm) (string, error) {
 	return "snd_01K9ZC4V", nil
 }
 
-func (f *fake) Log(_ context.Context, limit int) ([]sandbox.Understood, error) {
+func (f *fake) Log(_ context.Context, to string, limit int) ([]sandbox.Understood, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.log[:min(limit, len(f.log))], nil
+	var out []sandbox.Understood
+	for _, u := range f.log {
+		own := slices.ContainsFunc(f.messages, func(m phone.Message) bool { return m.Inbound && m.To == to && m.Text == u.Said })
+		if (to == "" || own) && len(out) < limit {
+			out = append(out, u)
+		}
+	}
+	return out, nil
 }
 
 // put adds a message; subject and HTML are of mails.

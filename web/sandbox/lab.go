@@ -144,7 +144,7 @@ func (p *pages) fill(ctx context.Context, l *labPage, only string) error {
 			l.LastID = t.ReplyTo
 		}
 	}
-	lines, err := p.Box.Log(ctx, logLines)
+	lines, err := p.Box.Log(ctx, l.Only, logLines)
 	if err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}

@@ -39,8 +39,8 @@ type Box interface {
 	Reply(ctx context.Context, m phone.Message, text string, button int) (id string, err error)
 	// SendNow accepts a send at once, for a new transaction. A survey.InvalidError names members of SendForm.
 	SendNow(ctx context.Context, f SendForm) (sendID string, err error)
-	// Log lists what was made of replies, the newest first.
-	Log(ctx context.Context, limit int) ([]Understood, error)
+	// Log lists what was made of the replies of an address, the newest first; "" is all addresses.
+	Log(ctx context.Context, to string, limit int) ([]Understood, error)
 }
 
 // A SendForm is a send as somebody filled it in on the page.

@@ -283,7 +283,7 @@ func TestPage(t *testing.T) {
 			`<a href="http://127.0.0.1:7171/s/s-new" target="_blank" rel="noopener">`, "«devet»", `<span class="tag n">9</span><span class="tag good">promoter</span>`, "score9@example.com", "odz_test_4fJ7w2Kp9sXq",
 			"&lt;script&gt;alert(1)", `href="#ZgotmplZ"`, `action="/sandbox/messages/msg_0006/replies"`,
 		}, []string{"<script>", "style=", "ghost"}},
-		{"one phone", app, "/sandbox?to=%2B385911234567", []string{"&#43;385911234567", "All phones"}, []string{"&#43;381645550110</bdi>"}},
+		{"one phone", app, "/sandbox?to=%2B385911234567", []string{"&#43;385911234567", "All phones", "«devet»", `href="/sandbox?to=%2b385911234567">Refresh`}, []string{"&#43;381645550110</bdi>", "«STOP»"}},
 		{"sent", app, "/sandbox?sent=%3Cb%3E", []string{"Accepted as <code>&lt;b&gt;</code>"}, nil},
 		{"empty", empty, "/sandbox", []string{`id="ghost0"`, "Send an SMS in Croatian", "Nothing yet."}, nil},
 		{"empty, one phone", empty, "/sandbox?to=x", []string{"This phone has no messages."}, []string{"ghost0"}},
