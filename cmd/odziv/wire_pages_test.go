@@ -67,3 +67,12 @@ func TestLogOfPhone(t *testing.T) {
 		t.Errorf("log of %s: %v, %v; want what it said alone", ana, lines, err)
 	}
 }
+
+// In a container the program listens on all addresses; the phones that its configuration promises are there all the same.
+func TestComposeShowsPhones(t *testing.T) {
+	t.Parallel()
+	c, err := loadConfig("../../examples/odziv.compose.yaml", env("ODZIV_LISTEN=:8080"), configFlags{})
+	if err != nil || !c.showsSandbox() {
+		t.Errorf("phones served: %t, %v", c.showsSandbox(), err)
+	}
+}
