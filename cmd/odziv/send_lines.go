@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -235,7 +236,7 @@ func separator(head []byte) rune {
 	return best
 }
 
-// An ndjsonReader reads one JSON object a line.
+// An ndjsonReader reads one JSON object a line, also out of a file of refused lines.
 type ndjsonReader struct{ lines lineReader }
 
 func newNDJSONReader(f io.ReadSeeker) *ndjsonReader {
@@ -262,6 +263,22 @@ func (n *ndjsonReader) next() (record, error) {
 		rec.fault = "longer than 1 MiB"
 	case !utf8.Valid(text):
 		rec.fault = "it is not UTF-8"
+	default:
+		rec.text = unwrap(text)
 	}
 	return rec, nil
+}
+
+// unwrap gives the line that a line of a file of refused lines holds, so that such a file, mended, is sent like any
+// other. Any other line stays as it is.
+func unwrap(text []byte) []byte {
+	var o map[string]json.RawMessage
+	if json.Unmarshal(text, &o) != nil || len(o) != 3 || o["line"] == nil || o["reason"] == nil || o["record"] == nil {
+		return text
+	}
+	var was string
+	if json.Unmarshal(o["record"], &was) != nil {
+		return o["record"] // mended as JSON, without the quotes around it
+	}
+	return []byte(was)
 }

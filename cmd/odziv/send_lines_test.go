@@ -104,7 +104,8 @@ func TestCheckEncodingAtTheEdge(t *testing.T) {
 
 func TestNDJSONReader(t *testing.T) {
 	t.Parallel()
-	text := "\ufeff{\"a\":1}\r\n\n{\"b\":\n" + strings.Repeat(" ", maxLine) + "{}\n\xff\n{\"half"
+	text := "\ufeff{\"a\":1}\r\n\n{\"b\":\n" + strings.Repeat(" ", maxLine) + "{}\n\xff\n" +
+		`{"line":3,"reason":"x","record":"{\"c\":1}"}` + "\n" + `{"line":3,"reason":"x","record":{"d":1}}` + "\n" + `{"record":"x","line":3}` + "\n{\"half"
 	var got []string
 	r := newNDJSONReader(strings.NewReader(text))
 	for {
@@ -120,7 +121,7 @@ func TestNDJSONReader(t *testing.T) {
 		}
 		got = append(got, string(rec.text))
 	}
-	want := []string{`{"a":1}`, `{"b":`, "!longer than 1 MiB", "!it is not UTF-8", `{"half`}
+	want := []string{`{"a":1}`, `{"b":`, "!longer than 1 MiB", "!it is not UTF-8", `{"c":1}`, `{"d":1}`, `{"record":"x","line":3}`, `{"half`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

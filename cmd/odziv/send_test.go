@@ -335,6 +335,36 @@ func TestSendNDJSON(t *testing.T) {
 	}
 }
 
+// The file of refused lines is mended and sent itself, and what is refused again is in a file like it.
+func TestSendMendedNDJSON(t *testing.T) {
+	t.Parallel()
+	g := newFakeGateway(t)
+	file := newOrders(t, "orders.ndjson", `{"recipent":{"email":"a@example.hr"},"transaction":{"id":"1"}}
+{"recipient":{"email":"b@example.hr"},"transaction":{"id":"2"}
+{"recipient":{"email":"c"},"transaction":{"id":"3"}}`)
+	if code, out, err := runSend(t.Context(), newSend(g, file)); code != exitRejected {
+		t.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	refused := rejectedPath(file)
+	text, err := os.ReadFile(refused) //nolint:gosec // in a folder of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	mended := strings.NewReplacer("recipent", "recipient", `\"2\"}`, `\"2\"}}`).Replace(string(text))
+	if err := os.WriteFile(refused, []byte(mended), 0o600); err != nil { //nolint:gosec // in a folder of the test
+		t.Fatal(err)
+	}
+	code, out, err := runSend(t.Context(), newSend(g, refused))
+	if code != exitRejected || !strings.Contains(out, "3 orders in") || !strings.Contains(out, ": 2 accepted, 0 duplicate, 1 refused\n") || g.asked["1"] != 1 || g.asked["2"] != 1 {
+		t.Errorf("exit code %d, %v, asked %v\n%s", code, err, g.asked, out)
+	}
+	again, err := os.ReadFile(rejectedPath(refused))
+	want := `{"line":3,"reason":"/recipient/email: is no address","record":"{\"recipient\":{\"email\":\"c\"},\"transaction\":{\"id\":\"3\"}}"}` + "\n"
+	if err != nil || string(again) != want {
+		t.Errorf("refused again: %v\n%s\nwant\n%s", err, again, want)
+	}
+}
+
 func TestSendRefusesToStart(t *testing.T) {
 	t.Parallel()
 	g := newFakeGateway(t)
