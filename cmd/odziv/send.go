@@ -75,6 +75,7 @@ type sendRun struct {
 	state    sendState
 	rejected *rejectedFile
 	progress *progress
+	lost     bool // the run that is resumed may have handed the next batch over
 }
 
 // Run sends the file. Its error has the exit code: 3 when lines were refused, 1 when the run was stopped.
@@ -200,6 +201,8 @@ func (r *sendRun) begin(f *os.File, c *sendCmd) error {
 	switch {
 	case err != nil:
 		return err
+	case !stopped && c.Resume:
+		return errors.New("there is nothing to resume: no run of this file was stopped, or it has come to its end since; without --resume it is sent whole, and orders already sent count as duplicates")
 	case !stopped:
 		for _, path := range []string{statePath(c.File), r.rejected.path} { // of runs before
 			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -214,7 +217,7 @@ func (r *sendRun) begin(f *os.File, c *sendCmd) error {
 	case old.URL != r.state.URL:
 		return fmt.Errorf("the run that was stopped went to %s: name that by --url, or begin again with --restart", old.URL)
 	}
-	r.state = old
+	r.state, r.lost = old, true
 	if err := r.rejected.resume(old.RejectedBytes); err != nil {
 		return err
 	}
@@ -278,10 +281,11 @@ func (r *sendRun) batch() (*batch, error) {
 func (r *sendRun) hand(ctx context.Context, b *batch) error {
 	state := r.state
 	if len(b.sent) > 0 {
-		results, err := r.client.post(ctx, r.idempotencyKey(b), b.body.Bytes(), len(b.sent))
+		results, err := r.client.post(ctx, r.idempotencyKey(b), b.body.Bytes(), len(b.sent), r.lost)
 		if err != nil {
 			return err
 		}
+		r.lost = false
 		for i, res := range results {
 			switch {
 			case res.Refusal != "":
@@ -321,8 +325,12 @@ func (r *sendRun) finish(out io.Writer, err error, took time.Duration) error {
 		if errors.Is(err, context.Canceled) {
 			err = errors.New("stopped")
 		}
-		return &exitError{exitStopped, fmt.Errorf("%s: %w before line %d (%d accepted, %d duplicate, %d refused so far); go on with the same command and --resume",
-			r.file, err, max(s.Line, 1), s.Accepted, s.Duplicate, s.Refused)}
+		goOn := "the same command and --resume"
+		if s.Offset == 0 { // nothing is kept yet to go on from
+			goOn = "the same command"
+		}
+		return &exitError{exitStopped, fmt.Errorf("%s: %w before line %d (%d accepted, %d duplicate, %d refused so far); go on with %s",
+			r.file, err, max(s.Line, 1), s.Accepted, s.Duplicate, s.Refused, goOn)}
 	}
 	if err := os.Remove(statePath(r.file)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -78,10 +78,16 @@ func (e *retryError) Error() string { return e.err.Error() }
 func (e *retryError) Unwrap() error { return e.err }
 
 // post hands a batch of lines over and gives a result for each. The same key with the same body is answered as
-// it was the first time, so a try whose answer was lost doubles nothing.
-func (c *batchClient) post(ctx context.Context, key string, body []byte, lines int) ([]lineResult, error) {
+// it was the first time, so a try whose answer was lost doubles nothing. Such an answer to the first try is that of a
+// run before, and its lines are duplicates, unless lost says that this run may have handed the batch over already.
+func (c *batchClient) post(ctx context.Context, key string, body []byte, lines int, lost bool) ([]lineResult, error) {
 	for try := 1; ; try++ {
-		results, err := c.once(ctx, key, body, lines)
+		results, replayed, err := c.once(ctx, key, body, lines)
+		if replayed && try == 1 && !lost {
+			for i := range results {
+				results[i].Duplicate = results[i].Refusal == ""
+			}
+		}
 		var again *retryError
 		if err == nil || !errors.As(err, &again) || ctx.Err() != nil {
 			return results, err
@@ -105,29 +111,31 @@ func (c *batchClient) post(ctx context.Context, key string, body []byte, lines i
 	}
 }
 
-func (c *batchClient) once(ctx context.Context, key string, body []byte, lines int) ([]lineResult, error) {
+// once makes one try; replayed tells that the answer was kept from an earlier one.
+func (c *batchClient) once(ctx context.Context, key string, body []byte, lines int) (results []lineResult, replayed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/v1/sends/batch", bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	req.Header.Set("Authorization", "Bearer "+string(c.key))
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	req.Header.Set("Idempotency-Key", key)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, &retryError{err: fmt.Errorf("the gateway does not answer: %w", err)}
+		return nil, false, &retryError{err: fmt.Errorf("the gateway does not answer: %w", err)}
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, &retryError{err: fmt.Errorf("the answer broke off: %w", err)}
+		return nil, false, &retryError{err: fmt.Errorf("the answer broke off: %w", err)}
 	}
 	if res.StatusCode/100 == 2 {
-		return readResults(answer, lines)
+		results, err = readResults(answer, lines)
+		return results, res.Header.Get("Idempotency-Replayed") == "true", err
 	}
-	return nil, c.refused(res, answer)
+	return nil, false, c.refused(res, answer)
 }
 
 // refused makes an error of an answer that is no result.

@@ -68,6 +68,9 @@ func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	n := g.batches
 	g.mu.Unlock()
+	if known {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
 	if !known && g.answered != nil && !g.answered(n) {
 		panic(http.ErrAbortHandler) // the answer is lost on the way
 	}
@@ -290,11 +293,54 @@ func TestSendAgain(t *testing.T) {
 	if code, out, err := runSend(t.Context(), newSend(g, file)); code != 0 {
 		t.Fatalf("exit code %d, %v\n%s", code, err, out)
 	}
-	again := newSend(g, file)
-	again.Survey = "csat-after-support" // another body: the key of the batch is another, too
-	code, out, err := runSend(t.Context(), again)
-	if code != 0 || !strings.Contains(out, ": 0 accepted, 2 duplicate, 0 refused\n") {
+	for _, id := range []string{"nps-after-purchase", "csat-after-support"} { // answered by the kept answer; by the orders
+		again := newSend(g, file)
+		again.Survey = id
+		code, out, err := runSend(t.Context(), again)
+		if code != 0 || !strings.Contains(out, ": 0 accepted, 2 duplicate, 0 refused\n") {
+			t.Errorf("%s: exit code %d, %v\n%s", id, code, err, out)
+		}
+	}
+}
+
+// What a run that was stopped had handed over, without hearing so, is accepted and no duplicate.
+func TestSendLostAnswer(t *testing.T) {
+	t.Parallel()
+	g, file := newFakeGateway(t), newOrders(t, "orders.csv", "order_number,email\n1,a@example.hr\n2,b@example.hr\n")
+	g.answered = func(int) bool { return false }
+	code, out, err := runSend(t.Context(), newSend(g, file))
+	if code != 0 || !strings.Contains(out, ": 2 accepted, 0 duplicate, 0 refused\n") {
 		t.Errorf("exit code %d, %v\n%s", code, err, out)
+	}
+}
+
+func TestResumeNothing(t *testing.T) {
+	t.Parallel()
+	g, file := newFakeGateway(t), newOrders(t, "orders.csv", orders(20))
+	if code, out, err := runSend(t.Context(), newSend(g, file)); code != exitRejected {
+		t.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	batches := g.batches
+	c := newSend(g, file)
+	c.Resume, c.Batch = true, 7
+	code, out, err := runSend(t.Context(), c)
+	if code != -1 || !strings.Contains(err.Error(), "there is nothing to resume") || g.batches != batches {
+		t.Errorf("exit code %d, %v, %d batches more\n%s", code, err, g.batches-batches, out)
+	}
+	if n := len(readRejected(t, file)); n != 4 {
+		t.Errorf("%d refused lines are left, want 3", n-1)
+	}
+}
+
+// A run that has heard of no line yet begins again where it was: at the beginning.
+func TestSendStoppedAtOnce(t *testing.T) {
+	t.Parallel()
+	g, file := newFakeGateway(t), newOrders(t, "orders.csv", orders(5))
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	code, _, err := runSend(ctx, newSend(g, file))
+	if code != exitStopped || !strings.HasSuffix(err.Error(), "; go on with the same command") {
+		t.Errorf("exit code %d, %v", code, err)
 	}
 }
 
@@ -499,7 +545,7 @@ func TestBatchClientTriesAgain(t *testing.T) {
 					return tt.answers[min(calls, len(tt.answers))-1]()
 				})
 				began := time.Now()
-				_, err := c.post(t.Context(), "key", []byte("{}\n"), 1)
+				_, err := c.post(t.Context(), "key", []byte("{}\n"), 1, false)
 				took := time.Since(began)
 				if calls != tt.calls || took < tt.least || took > tt.most || len(keys) != 1 {
 					t.Errorf("%d calls with %d keys in %s; want %d in %s to %s", calls, len(keys), took, tt.calls, tt.least, tt.most)
@@ -537,7 +583,7 @@ func TestBatchClientStopsWhileItWaits(t *testing.T) {
 		c := &batchClient{url: "http://gateway", now: time.Now, note: func(string) {}, http: newHTTPClient()}
 		c.http.Transport = roundTrip(func(*http.Request) (*http.Response, error) { return answer(503, "", "Retry-After", "60"), nil })
 		began := time.Now()
-		if _, err := c.post(ctx, "key", nil, 0); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
+		if _, err := c.post(ctx, "key", nil, 0, false); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
 	})
