@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,14 @@ type suppressionsView struct {
 	Surveys []survey.Survey
 	Problem string
 	Form    survey.Suppression
+	Other   elsewhere // when there are no rows
+}
+
+// elsewhere is what the same list has in the other mode.
+type elsewhere struct {
+	Mode  survey.Mode
+	Query string // of its page
+	Count string // "" = none
 }
 
 type suppressionRow struct {
@@ -100,7 +109,36 @@ func (c *Console) showSuppressions(f *fiber.Ctx, v suppressionsView, cursor stri
 	for _, s := range items {
 		v.Rows = append(v.Rows, c.suppressionRow(f.UserContext(), s))
 	}
+	if len(v.Rows) == 0 {
+		if v.Other, err = c.elsewhere(f.UserContext(), v.Mode, v.Words); err != nil {
+			return err
+		}
+	}
 	return c.show(f, "suppressions", v)
+}
+
+// elsewhere counts the suppressions of the other mode, so that nobody takes an empty list for all there is.
+func (c *Console) elsewhere(ctx context.Context, mode survey.Mode, words string) (elsewhere, error) {
+	e, query := elsewhere{Mode: survey.Test}, url.Values{}
+	if mode == survey.Test {
+		e.Mode = survey.Live
+	}
+	query.Set("mode", string(e.Mode))
+	if words != "" {
+		query.Set("q", words)
+	}
+	e.Query = "?" + query.Encode()
+	items, next, err := c.deps.Suppressions.List(ctx, e.Mode, words, "")
+	if err != nil {
+		return e, fmt.Errorf("list suppressions: %w", err)
+	}
+	switch {
+	case next != "":
+		e.Count = fmt.Sprintf("more than %d", len(items))
+	case len(items) > 0:
+		e.Count = strconv.Itoa(len(items))
+	}
+	return e, nil
 }
 
 // suppressionForm reads which suppression a form is about.
