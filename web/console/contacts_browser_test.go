@@ -39,3 +39,32 @@ func TestBrowserContacts(t *testing.T) {
 		}
 	}
 }
+
+// On a phone the bar names all its places, no address is cut, and a card says what its figures are and when.
+func TestBrowserCards(t *testing.T) {
+	t.Parallel()
+	ctx, f, base := newBrowser(t)
+	f.addSends()
+	f.ops.trouble(f.now)
+	signIn(ctx, t, base, hrSMS)
+	act(ctx, t, chromedp.EmulateViewport(390, 844))
+	const start = `(e => Math.round(e.getBoundingClientRect().left))`
+	for _, p := range []struct{ name, path, ready string }{
+		{"contacts", "/console/contacts", start + `(document.querySelector("td time")) === ` + start + `(document.querySelector("td b"))`},
+		{"versions", "/console/versions/" + nps, start + `(document.querySelector("td time")) === ` + start + `(document.querySelector("td a"))`},
+		{"senders", "/console/senders", `/waiting/.test(document.querySelector(".lanes tbody tr").innerText)`},
+		{"sends", "/console/sends", `/NPS/.test(document.querySelector("tbody tr").innerText) && /order/i.test(document.querySelector("tbody tr").innerText)`},
+		{"suppressions", "/console/suppressions", start + `(document.querySelector("td b")) === ` + start + `(document.querySelector(".card-head"))+20`},
+	} {
+		act(ctx, t, chromedp.Navigate(base+p.path), chromedp.WaitVisible(chromedp.CSS("table")))
+		for what, condition := range map[string]string{
+			"card": p.ready,
+			"bar":  `[...document.querySelectorAll(".nav span")].every(e => e.scrollWidth <= e.clientWidth && (!e.offsetParent || e.getBoundingClientRect().right <= innerWidth))`,
+			"cut":  `![...document.querySelectorAll("td *")].some(e => e.scrollWidth > e.clientWidth && getComputedStyle(e).textOverflow === "ellipsis")`,
+		} {
+			if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+condition+")")); err != nil || !ok {
+				t.Errorf("%s, %s: %v, not %s", p.name, what, err, condition)
+			}
+		}
+	}
+}
