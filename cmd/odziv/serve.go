@@ -220,6 +220,15 @@ func (g *gateway) lab(app *fiber.App, d *demo) error {
 		{Name: "Phones", Where: g.public + "/sandbox"},
 		{Name: "Console", Where: g.public + "/console"},
 	}}
+	for _, s := range g.senders {
+		if s.Sandbox {
+			continue
+		}
+		if !slices.Contains(deps.Real, s.Channel) {
+			deps.Real = append(deps.Real, s.Channel)
+		}
+		deps.Landing.Parts = append(deps.Landing.Parts, sandbox.Part{Name: "Sender " + s.Name, Where: string(s.Channel) + " over " + s.Driver, State: "real"})
+	}
 	if d != nil {
 		deps.Key = d.key
 	}

@@ -25,6 +25,7 @@ type frame struct {
 	HasStart  bool
 	Parts     []Part
 	Surveys   []survey.Survey
+	Real      string // the channels of real providers; "" = none
 }
 
 func (p *pages) frame() frame {
@@ -35,6 +36,11 @@ func (p *pages) frame() frame {
 	if p.Landing != nil {
 		f.Parts = p.Landing.Parts
 	}
+	names := make([]string, 0, len(p.Real))
+	for _, ch := range p.Real {
+		names = append(names, channelName(ch))
+	}
+	f.Real = strings.Join(names, ", ")
 	return f
 }
 

@@ -77,9 +77,10 @@ type Landing struct{ Parts []Part }
 type Deps struct {
 	Box       Box
 	Surveys   []survey.Survey
-	Brand     string // who writes to the phones; "" = the name of the sender
-	PublicURL string // without a slash at its end
-	Key       string // a test key to show in the curl; "" = none is shown
+	Brand     string           // who writes to the phones; "" = the name of the sender
+	PublicURL string           // without a slash at its end
+	Key       string           // a test key to show in the curl; "" = none is shown
+	Real      []survey.Channel // on which live sends leave for a provider; none = nothing leaves the machine
 	Magic     []phone.Recipient
 	Landing   *Landing       // nil = no start page at /
 	Zone      *time.Location // of the clock on the phones; nil = UTC

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/go-cmp/cmp"
@@ -287,7 +288,7 @@ func TestPage(t *testing.T) {
 		{"sent", app, "/sandbox?sent=%3Cb%3E", []string{"Accepted as <code>&lt;b&gt;</code>"}, nil},
 		{"empty", empty, "/sandbox", []string{`id="ghost0"`, "Send an SMS in Croatian", "Nothing yet."}, nil},
 		{"empty, one phone", empty, "/sandbox?to=x", []string{"This phone has no messages."}, []string{"ghost0"}},
-		{"start", empty, "/", []string{"Odziv is running.", "SQLite in ./data", "odz_test_4fJ7w2Kp9sXq", `class="pill warn">starting`}, []string{"style="}},
+		{"start", empty, "/", []string{"Odziv is running.", "SQLite in ./data", "odz_test_4fJ7w2Kp9sXq", `class="pill warn">starting`, "The phones, 3 sample surveys and a key are ready."}, []string{"style="}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -396,6 +397,28 @@ func TestNoLanding(t *testing.T) {
 	}
 	if a := get(t, app, "/"); a.status != http.StatusNotFound {
 		t.Errorf("/ gave %d", a.status)
+	}
+}
+
+// TestRealSenders: where live sends leave the machine, no page says that nothing does.
+func TestRealSenders(t *testing.T) {
+	t.Parallel()
+	const nothing, live = "nothing leaves this machine", "Real senders: Email, SMS"
+	for _, real := range [][]survey.Channel{nil, {survey.Email, survey.SMS}} {
+		app := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: answer})
+		err := sandbox.Mount(app, sandbox.Deps{Box: &fake{}, Surveys: survey.Builtin(), Landing: &sandbox.Landing{}, Real: real, Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/", "/sandbox"} {
+			body := get(t, app, path).body
+			if strings.Contains(body, nothing) != (real == nil) || strings.Contains(body, live) != (real != nil) {
+				t.Errorf("%s with %v real:\n%s", path, real, body)
+			}
+		}
+		if body := get(t, app, "/").body; !strings.Contains(body, "The phones and 3 sample surveys are ready.") {
+			t.Errorf("without a key:\n%s", body)
+		}
 	}
 }
 
