@@ -46,7 +46,7 @@ e2e: ## the end-to-end tests alone
 	$(GO) test -count=1 -run 'E2E|Law' -v ./cmd/odziv
 
 browser: ## the browser tests alone; ODZIV_TEST_CHROMIUM names the browser
-	$(GO) test -count=1 -run 'Browser' -v ./cmd/odziv
+	$(GO) test -count=1 -run 'Browser' -v ./cmd/odziv ./web/console
 
 bench: ## throughput of each stage, with the limit beside it
 	$(GO) run ./cmd/bench
@@ -63,5 +63,5 @@ generate: ## the example orders
 tidy: ## go.mod says what is used
 	$(GO) mod tidy
 
-check: lint lint-proof race ## what .ci/run checks, without its machine
+check: lint lint-proof race ## all that .ci/run checks but real servers, the browser and the example orders
 	$(GO) mod tidy -diff
