@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,6 +43,8 @@ type brokenLink struct{ link }
 
 func (brokenLink) later(context.Context, shaped, string, []any) error { return nil }
 
+func (brokenLink) waits() bool { return false }
+
 func (brokenLink) each(context.Context, shaped, string, []any, func(scanner) error) error {
 	return io.ErrUnexpectedEOF
 }
@@ -70,6 +73,20 @@ func (s *Store) Hold(ctx context.Context) (release func()) {
 	}()
 	<-held
 	return func() { close(over) }
+}
+
+// Later runs a statement of a change of its own, and does not wait for its answer.
+func (s *Store) Later(ctx context.Context, text string, args ...any) error {
+	return s.other(ctx, func(ctx context.Context, t *tx) error { return t.later(ctx, text, args...) })
+}
+
+// Noted reports whether there is a setting.
+func (s *Store) Noted(ctx context.Context, name string) (bool, error) {
+	err := s.reader.row(ctx, selectSetting, []any{name}, new([]byte))
+	if errors.Is(err, survey.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // AwaitSearches waits for what is looked for in the inbox.

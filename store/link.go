@@ -20,6 +20,8 @@ import (
 type link interface {
 	// later runs a statement at once or together with the next one; its fault may come with that one.
 	later(ctx context.Context, key shaped, shape string, args []any) error
+	// waits reports whether there is a statement whose fault may still come.
+	waits() bool
 	// exec gives the number of rows that changed.
 	exec(ctx context.Context, key shaped, shape string, args []any) (int64, error)
 	// execEach runs n statements with the values that add appends, and tells how many rows each changed. shape is of those that have one.
@@ -103,6 +105,8 @@ func (l *sqliteLink) later(ctx context.Context, key shaped, shape string, args [
 	_, err := l.exec(ctx, key, shape, args)
 	return err
 }
+
+func (l *sqliteLink) waits() bool { return false }
 
 func (l *sqliteLink) exec(ctx context.Context, key shaped, shape string, args []any) (int64, error) {
 	st, err := l.stmt(key, shape)
@@ -256,6 +260,8 @@ func (l *postgresLink) queue(ctx context.Context, key shaped, shape string, args
 func (l *postgresLink) later(ctx context.Context, key shaped, shape string, args []any) error {
 	return l.queue(ctx, key, shape, slices.Clone(args))
 }
+
+func (l *postgresLink) waits() bool { return l.batch.Len() > 0 }
 
 // send sends all that waits, and gives the answer to the last statement to fn.
 func (l *postgresLink) send(ctx context.Context, fn func(pgx.BatchResults) error) error {

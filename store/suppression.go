@@ -110,8 +110,14 @@ func (s *Store) deleteSuppressions(ctx context.Context, t *tx, lifted []survey.S
 	return nil
 }
 
+// writeSuppressions goes in one order everywhere: two writers never wait for each other in a circle.
 func writeSuppressions(ctx context.Context, t *tx, added []survey.Suppression) error {
 	added = distinct(added)
+	if len(added) > 1 { // distinct has made a new list
+		slices.SortFunc(added, func(a, b survey.Suppression) int {
+			return cmp.Or(strings.Compare(a.Address, b.Address), compareSuppressions(a, b))
+		})
+	}
 	err := t.insert(ctx, insertSuppressions, insertSuppressionsShape, len(added), func(args []any, i int) []any {
 		p := added[i]
 		return append(args, string(p.Mode), string(p.Channel), p.Address, p.Scope, p.Subject, p.Reason, p.Source, p.SendID, micros(p.At))

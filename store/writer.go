@@ -19,6 +19,8 @@ const (
 	lingerAfter  = 4 // jobs of the last group, from which on the next one is waited for
 )
 
+const releaseAlone = `RELEASE SAVEPOINT alone`
+
 // A kind of job: those of one kind are merged into common statements.
 type kind int
 
@@ -321,10 +323,15 @@ func (w *writer) alone(ctx context.Context, j *job) error {
 		return err
 	}
 	j.err = protect(func() error { return fn(ctx, w.tx) })
+	if j.err == nil && w.tx.link.waits() { // for its answer: a fault of it would come with the next job, and be taken for that one's
+		if _, j.err = w.tx.exec(ctx, releaseAlone); j.err == nil {
+			return nil
+		}
+	}
 	if j.err != nil {
 		if _, err := w.tx.exec(ctx, `ROLLBACK TO SAVEPOINT alone`); err != nil {
 			return errors.Join(j.err, err)
 		}
 	}
-	return w.tx.later(ctx, `RELEASE SAVEPOINT alone`)
+	return w.tx.later(ctx, releaseAlone)
 }
