@@ -89,6 +89,11 @@ func keepContacts(ctx context.Context, t *tx, rows []acceptRow) error {
 			t.fresh = append(t.fresh, newContact(m))
 		}
 	}
+	if t.behind.from != "" && !t.behind.noted { // since a commit was lost
+		if err := t.noteBehind(ctx); err != nil {
+			return err
+		}
+	}
 	if len(t.kept)+len(t.fresh) < contactsKept {
 		return nil
 	}

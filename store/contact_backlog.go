@@ -34,8 +34,18 @@ FROM sends AS s WHERE s.id >= $1 ORDER BY s.id LIMIT $2`
 
 // A backlog is what a writer owes: contacts of sends from an id on.
 type backlog struct {
-	mark string // name of its setting
-	from string // "" = nothing
+	mark  string // name of its setting
+	from  string // "" = nothing
+	noted bool   // the setting is there
+}
+
+// owe adds the contacts of sends.
+func (b *backlog) owe(all []contact) {
+	for i := range all {
+		if id := all[i].first; b.from == "" || id < b.from {
+			b.from, b.noted = id, false
+		}
+	}
 }
 
 // A debt is the mark of a backlog, as it was at a time.
@@ -46,15 +56,9 @@ type debt struct {
 
 // leaveBehind drops the contacts that wait, and notes from where on they are to be read back.
 func (t *tx) leaveBehind(ctx context.Context) error {
-	first := ""
-	for _, all := range [][]contact{t.kept, t.fresh} {
-		for i := range all {
-			if id := all[i].first; first == "" || id < first {
-				first = id
-			}
-		}
-	}
-	t.wrote, t.behind.from = true, first
+	t.wrote = true
+	t.behind.owe(t.kept)
+	t.behind.owe(t.fresh)
 	return t.noteBehind(ctx)
 }
 
@@ -68,6 +72,7 @@ func (t *tx) noteBehind(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("note backlog of contacts: %w", err)
 	}
+	t.behind.noted = t.behind.from != ""
 	return nil
 }
 

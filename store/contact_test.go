@@ -525,6 +525,27 @@ func TestContactsHeal(t *testing.T) {
 	}
 }
 
+// Whoever is told that a commit is in doubt asks again: the contacts of the sends that were accepted by it are not lost.
+func TestContactsOfALostCommit(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		m := to(1, survey.Recipient{Phone: anaPhone, Name: "Ana"})
+		must(t, s.LoseCommit(ctx))
+		if _, err := s.Accept(ctx, []survey.Send{m}, nil); !errors.Is(err, survey.ErrInDoubt) {
+			t.Fatalf("told %v", err)
+		}
+		again := accept(t, s, m)[0]
+		p, err := s.Person(ctx, survey.Live, again.Send.ContactID, 0)
+		if err != nil || !again.Duplicate || len(p.Sends) != 1 || p.Sends[0].Send.ID != again.ID {
+			t.Errorf("duplicate %t; person %+v, %v", again.Duplicate, p, err)
+		}
+		if owes, err := s.OwesContacts(ctx); owes || err != nil {
+			t.Errorf("a debt stays: %t %v", owes, err)
+		}
+	})
+}
+
 // More contacts than a writer keeps are read back from the sends: none is missing, and no mark of a debt stays.
 func TestContactsBacklog(t *testing.T) {
 	t.Parallel()

@@ -55,6 +55,33 @@ func (brokenLink) rollback(context.Context) error { return io.ErrUnexpectedEOF }
 
 func (brokenLink) close() {}
 
+// LoseCommit lets the next commit happen, and loses its answer with the connection.
+func (s *Store) LoseCommit(ctx context.Context) error {
+	return s.other(ctx, func(_ context.Context, t *tx) error {
+		t.link = &lossyLink{link: t.link}
+		return nil
+	})
+}
+
+// A lossyLink breaks with the answer to a commit.
+type lossyLink struct {
+	link
+	commits int // until now: the first is that of whoever put it in
+}
+
+func (l *lossyLink) commit(ctx context.Context) error {
+	err := l.link.commit(ctx)
+	if l.commits++; err == nil && l.commits > 1 {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (l *lossyLink) rollback(ctx context.Context) error {
+	_ = l.link.rollback(ctx)
+	return io.ErrUnexpectedEOF
+}
+
 // OwesContacts reports whether a writer is behind with contacts.
 func (s *Store) OwesContacts(ctx context.Context) (bool, error) {
 	_, owed, err := s.owedContacts(ctx)

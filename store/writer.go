@@ -255,7 +255,12 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 		}
 	}
 	if err := w.tx.link.commit(ctx); err != nil {
-		return w.undo(ctx, fmt.Errorf("commit: %w", err), survey.ErrInDoubt)
+		fresh := w.tx.fresh
+		good, err := w.undo(ctx, fmt.Errorf("commit: %w", err), survey.ErrInDoubt)
+		if !good { // what there is of them is read back
+			w.behind.owe(fresh)
+		}
+		return good, err
 	}
 	w.behind = w.tx.behind
 	if w.tx.wrote {
