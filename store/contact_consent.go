@@ -26,11 +26,9 @@ type consentOf struct {
 	survey.ConsentRecord
 }
 
-// putConsents keeps the consents that came with sends. One that takes consent back stops everything, as if it had been
-// given by the API.
+// putConsents keeps the consents that came with sends.
 func putConsents(ctx context.Context, t *tx, all []*contact) error {
 	var rows []consentOf
-	var stops []survey.Suppression
 	for _, c := range all {
 		for i, r := range c.consents {
 			same := func(x survey.ConsentRecord) bool {
@@ -40,15 +38,25 @@ func putConsents(ctx context.Context, t *tx, all []*contact) error {
 				continue
 			}
 			rows = append(rows, consentOf{c.id, c.mode, r})
-			if survey.Withdraws(r.Basis) {
-				c.addresses(func(x survey.Identity) {
-					stops = append(stops, stopOf(c.mode, x, r))
-				})
-			}
 		}
 	}
-	if err := writeConsents(ctx, t, rows); err != nil {
-		return err
+	return writeConsents(ctx, t, rows)
+}
+
+// stopWithdrawn stops everything for those who took consent back with a send that is accepted now, as if they had done so by the API. It does
+// not wait for contacts to be written: the next message may be due before. And it is done once: what is read back of sends later, when it may
+// have been lifted, stops nothing.
+func stopWithdrawn(ctx context.Context, t *tx, rows []acceptRow) error {
+	var stops []survey.Suppression
+	for _, r := range rows {
+		m := r.send()
+		if m.Consent == nil || !survey.Withdraws(m.Consent.Basis) {
+			continue
+		}
+		c := newContact(m)
+		c.addresses(func(x survey.Identity) {
+			stops = append(stops, stopOf(c.mode, x, c.consents[0]))
+		})
 	}
 	return writeSuppressions(ctx, t, stops)
 }

@@ -272,6 +272,34 @@ func TestConsents(t *testing.T) {
 	})
 }
 
+// A consent that is taken back with a send stops what waits for the same person at once: it does not wait for contacts to be written.
+func TestConsentTakenBackWithASend(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		waits := accept(t, s, to(1, survey.Recipient{Phone: anaPhone}))[0]
+		m := to(2, survey.Recipient{ExternalID: "c-1", Phone: anaPhone, Email: anaMail})
+		m.Consent = &survey.Consent{Basis: survey.BasisWithdrawn, Source: "checkout", At: t0}
+		last := accept(t, s, m)[0]
+		stop := func(ch survey.Channel, address string) survey.Suppression {
+			return survey.Suppression{
+				Mode: survey.Live, Channel: ch, Address: address, Scope: survey.ScopeAll, Reason: survey.BasisWithdrawn, Source: m.Actor, SendID: last.ID, At: last.Send.CreatedAt,
+			}
+		}
+		states, err := s.Load(ctx, []survey.Ref{{ID: waits.ID}, {ID: last.ID}})
+		must(t, err)
+		diff(t, "what waits", []survey.Suppression{stop(survey.SMS, anaPhone)}, states[0].Suppressions)
+		diff(t, "what came with it", []survey.Suppression{stop(survey.Email, anaMail), stop(survey.SMS, anaPhone)}, states[1].Suppressions)
+		m.Recipient.Email = "other@example.hr"
+		if again := accept(t, s, m)[0]; !again.Duplicate {
+			t.Errorf("accepted again: %+v", again)
+		}
+		if got, err := s.SuppressionsUnder(ctx, survey.Live, []string{"other@example.hr"}); err != nil || len(got) != 0 {
+			t.Errorf("by a duplicate: %+v, %v", got, err)
+		}
+	})
+}
+
 // A suppression of one address is found from another of the same person.
 func TestSuppressionsOfPerson(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,7 @@ type acceptTexts struct{ doc, plan, event string }
 // Accept stores new sends in one commit, with a ledger event send.accepted each, and the idempotency record when there
 // is one. A send of the same survey, transaction, contact and mode as an earlier one is a
 // duplicate: nothing of it is written, and the earlier one is returned in its place. With survey.ErrIdempotencyTaken
-// nothing of the call is written.
+// nothing of the call is written. A consent that is taken back with a send suppresses its addresses in the same commit.
 //
 // What a send lacks is filled in: ID, Mode live, Status accepted, ContactID, CreatedAt, UpdatedAt. Its life begins: Step, Epoch, Rev, Tries and
 // Thread are zero whatever the caller gives.
@@ -198,6 +198,9 @@ func (s *Store) runAccept(ctx context.Context, t *tx, jobs []*job) error {
 			return err
 		}
 		rows = slices.DeleteFunc(rows, func(r acceptRow) bool { return r.w.out[r.i].Duplicate })
+	}
+	if err := stopWithdrawn(ctx, t, rows); err != nil {
+		return err
 	}
 	if err := keepContacts(ctx, t, rows); err != nil {
 		return err
