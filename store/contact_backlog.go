@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -136,6 +137,7 @@ func (s *Store) healContacts(ctx context.Context, latest int) error {
 	if err != nil {
 		return err
 	}
+	s.healed = slices.Clone(debts)
 	var from []string
 	for _, d := range debts {
 		from = append(from, d.from)
@@ -201,6 +203,50 @@ func (s *Store) debts(ctx context.Context) (debts []debt, err error) {
 		return err
 	})
 	return debts, err
+}
+
+// flushSome writes the contacts that are kept back, and a part of the backlog. It gives from which send on the writer still owes, "" when nothing.
+func (s *Store) flushSome(ctx context.Context) (from string, err error) {
+	var owed string // the writer's, until its answer
+	if err := s.do(ctx, contactsJob, backlogMost, &owed); err != nil {
+		return "", err
+	}
+	return owed, nil
+}
+
+// flushContacts writes the contacts of all sends until now: whoever asks for a person wants what was just accepted too. A large backlog takes
+// as long as the caller waits.
+func (s *Store) flushContacts(ctx context.Context) error {
+	from, err := s.flushSome(ctx)
+	if err != nil || from == "" {
+		return err
+	}
+	latest := ""
+	if err := s.reader.row(ctx, selectLatest, []any{int64(1)}, &latest); err != nil {
+		return fmt.Errorf("latest send: %w", err)
+	}
+	for err == nil && from != "" && from <= latest {
+		from, err = s.flushSome(ctx)
+	}
+	return err
+}
+
+// nobody is what whoever looked for a person is told with survey.ErrNotFound: that there is none, or, as long as another writer owes contacts,
+// survey.ErrUnavailable. Other errors stay.
+func (s *Store) nobody(ctx context.Context, err error) error {
+	if !errors.Is(err, survey.ErrNotFound) {
+		return err
+	}
+	debts, fault := s.debts(ctx)
+	if fault != nil {
+		return fault
+	}
+	for _, d := range debts {
+		if d.mark != s.sole && !slices.Contains(s.healed, d) {
+			return fmt.Errorf("contacts are still to be written: %w", survey.ErrUnavailable)
+		}
+	}
+	return err
 }
 
 // owedContacts gives from which send on a writer is behind: from there the rows of contacts do not list every send.

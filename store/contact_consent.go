@@ -86,7 +86,7 @@ func stopOf(mode survey.Mode, x survey.Identity, r survey.ConsentRecord) survey.
 
 // RecordConsent keeps what a person said about being asked; one that takes consent back suppresses every address of
 // the person in the same commit, on its channel when it names one. At zero is now. survey.ErrNotFound when there is no
-// such contact.
+// such contact; survey.ErrUnavailable as Person has it.
 func (s *Store) RecordConsent(ctx context.Context, mode survey.Mode, contactID string, r survey.ConsentRecord) error {
 	if r.RecordedAt.IsZero() {
 		r.RecordedAt = s.now()
@@ -97,7 +97,7 @@ func (s *Store) RecordConsent(ctx context.Context, mode survey.Mode, contactID s
 	if err := s.flushContacts(ctx); err != nil {
 		return err
 	}
-	return s.other(ctx, func(ctx context.Context, t *tx) error {
+	err := s.other(ctx, func(ctx context.Context, t *tx) error {
 		p, err := loadPerson(ctx, t, mode, contactID)
 		if err != nil {
 			return err
@@ -126,6 +126,7 @@ func (s *Store) RecordConsent(ctx context.Context, mode survey.Mode, contactID s
 		}
 		return writeContactEvents(ctx, t, events)
 	})
+	return s.nobody(ctx, err)
 }
 
 // reaches reports whether an id is an address of a channel; of any when the channel is "".

@@ -186,7 +186,7 @@ func (s *Store) traceReplies(ctx context.Context, tr *trace) error {
 
 // EraseContact forgets a person: addresses, names, words and raw requests go, ids, scores, times and codes stay, sends
 // that are still to be sent are cancelled, and suppressions go on holding under a keyed hash of the address. Doing it
-// again erases what came since. survey.ErrNotFound when there is no such contact.
+// again erases what came since. survey.ErrNotFound when there is no such contact; survey.ErrUnavailable as Person has it.
 //
 // It is done in several commits; when one fails, doing it again goes on. A raw request that is not read yet is read first, for
 // others may be in it too, and is forgotten then. Of a large inbox only the first part is looked through at once, the rest
@@ -197,7 +197,7 @@ func (s *Store) EraseContact(ctx context.Context, mode survey.Mode, id, actor st
 	}
 	tr, err := s.trace(ctx, mode, id)
 	if err != nil {
-		return survey.Erasure{}, err
+		return survey.Erasure{}, s.nobody(ctx, err)
 	}
 	q, err := s.searchFor(ctx, tr)
 	if err != nil {

@@ -11,13 +11,8 @@ import (
 
 const selectLedgerOf = `SELECT id, send_id, type, at, data FROM events WHERE send_id = $1 ORDER BY id`
 
-// flushContacts writes the contacts that are kept back: whoever asks for a person wants what was just accepted too.
-func (s *Store) flushContacts(ctx context.Context) error {
-	return s.do(ctx, contactsJob, backlogMost, nil)
-}
-
 // ExportContact gives everything that is kept about one person, by the id of any of their contacts. survey.ErrNotFound
-// when there is none in the mode.
+// when there is none in the mode; survey.ErrUnavailable as Person has it.
 func (s *Store) ExportContact(ctx context.Context, mode survey.Mode, id string) (survey.Dossier, error) {
 	var d survey.Dossier
 	if err := s.flushContacts(ctx); err != nil {
@@ -25,7 +20,7 @@ func (s *Store) ExportContact(ctx context.Context, mode survey.Mode, id string) 
 	}
 	tr, err := s.trace(ctx, mode, id)
 	if err != nil {
-		return d, err
+		return d, s.nobody(ctx, err)
 	}
 	if d.Person, err = s.Person(ctx, mode, id, 1000); err != nil {
 		return d, err

@@ -198,12 +198,13 @@ func writeContactEvents(ctx context.Context, t *tx, events []contactEvent) error
 }
 
 // MergeContacts says that a contact is the person of another, whose id survives; both may have been merged before. Two
-// that are one person already stay so. survey.ErrNotFound when one of them is not there or of another mode.
+// that are one person already stay so. survey.ErrNotFound when one of them is not there or of another mode;
+// survey.ErrUnavailable as Person has it.
 func (s *Store) MergeContacts(ctx context.Context, mode survey.Mode, id, into, actor string, now time.Time) error {
 	if err := s.flushContacts(ctx); err != nil {
 		return err
 	}
-	return s.other(ctx, func(ctx context.Context, t *tx) error {
+	err := s.other(ctx, func(ctx context.Context, t *tx) error {
 		if err := lockMerges(ctx, t); err != nil {
 			return err
 		}
@@ -222,4 +223,5 @@ func (s *Store) MergeContacts(ctx context.Context, mode survey.Mode, id, into, a
 			survivor: to.id, merged: []string{from.id}, external: from.external, mode: mode, actor: actor, at: micros(now),
 		}})
 	})
+	return s.nobody(ctx, err)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -146,11 +147,8 @@ func loadPerson(ctx context.Context, q querier, mode survey.Mode, id string) (*w
 }
 
 // Contacts lists people, newest first; or those whom one id names: several, when they share it. next is "" at the end.
-// survey.InvalidError when the cursor is none.
+// survey.InvalidError when the cursor is none; survey.ErrUnavailable as Person has it.
 func (s *Store) Contacts(ctx context.Context, f survey.ContactFilter) (items []survey.Contact, next string, err error) {
-	if err := s.flushContacts(ctx); err != nil {
-		return nil, "", err
-	}
 	var ids []string
 	if f.Identity.Kind != "" {
 		ids, err = s.named(ctx, f.Mode, f.Identity)
@@ -175,6 +173,9 @@ func (s *Store) Contacts(ctx context.Context, f survey.ContactFilter) (items []s
 
 // named gives the contacts that an id names.
 func (s *Store) named(ctx context.Context, mode survey.Mode, x survey.Identity) ([]string, error) {
+	if err := s.flushContacts(ctx); err != nil {
+		return nil, err
+	}
 	var ids []string
 	for _, mode := range modesOf(mode) {
 		text, args := selectOwners, []any{x.Same(), x.Kind, string(mode)}
@@ -192,6 +193,11 @@ func (s *Store) named(ctx context.Context, mode survey.Mode, x survey.Identity) 
 			return nil, fmt.Errorf("find contact: %w", err)
 		}
 	}
+	if len(ids) == 0 {
+		if err := s.nobody(ctx, survey.ErrNotFound); !errors.Is(err, survey.ErrNotFound) {
+			return nil, err
+		}
+	}
 	return ids, nil
 }
 
@@ -203,8 +209,12 @@ func modesOf(m survey.Mode) []survey.Mode {
 	return []survey.Mode{m}
 }
 
-// newest gives a page of the contacts that are not merged into another: of each mode by the index of what is new, joined here.
+// newest gives a page of the contacts that are not merged into another: of each mode by the index of what is new, joined here. Those of a backlog
+// are there when they are written: a list may be behind.
 func (s *Store) newest(ctx context.Context, f survey.ContactFilter) (ids []string, next string, err error) {
+	if _, err := s.flushSome(ctx); err != nil {
+		return nil, "", err
+	}
 	type place struct {
 		at int64
 		id string
@@ -261,14 +271,14 @@ func contactCursor(text string) (at int64, id string, err error) {
 }
 
 // Person gives one person with the newest of what happened, at most limit sends (0 = 50), by the id of any of their
-// contacts. mode "" is any. survey.ErrNotFound when there is none.
+// contacts. mode "" is any. survey.ErrNotFound when there is none; survey.ErrUnavailable when there may be one: another gateway owes contacts.
 func (s *Store) Person(ctx context.Context, mode survey.Mode, id string, limit int) (survey.Person, error) {
 	if err := s.flushContacts(ctx); err != nil {
 		return survey.Person{}, err
 	}
 	p, err := loadPerson(ctx, &s.reader, mode, id)
 	if err != nil {
-		return survey.Person{}, err
+		return survey.Person{}, s.nobody(ctx, err)
 	}
 	out := survey.Person{Contact: p.Contact}
 	if out.Consents, err = consentsOf(ctx, &s.reader, p.contacts); err != nil {

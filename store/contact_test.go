@@ -640,33 +640,105 @@ func TestDebtOfACrashIsForgiven(t *testing.T) {
 	}
 }
 
-// Who is erased while contacts are still to be written loses the sends that the row of the contact lists, and those that it does not yet.
-func TestEraseWhileContactsAreOwed(t *testing.T) {
+// Whoever asks for a person right after many sends finds them, however far the writer is behind with contacts.
+func TestContactsAreFoundWhileOwed(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()
-		ana := survey.Recipient{ExternalID: "c-ana", Phone: anaPhone}
-		ids := []string{accept(t, s, to(1, ana))[0].ID}
-		p, err := s.Person(ctx, survey.Live, survey.ContactID(survey.Live, ana), 0) // is written
-		must(t, err)
-		sends := make([]survey.Send, 3000)
-		for i := range sends {
-			sends[i] = to(10+i, survey.Recipient{ExternalID: fmt.Sprintf("c-%d", i), Phone: fmt.Sprintf("+38591%07d", i)})
-		}
-		sends[2999] = to(2, ana)
-		ids = append(ids, accept(t, s, sends...)[2999].ID)
-		done, err := s.EraseContact(ctx, survey.Live, p.ID, "usr_1", t0)
-		must(t, err)
-		if owes, err := s.OwesContacts(ctx); !owes || err != nil {
-			t.Errorf("nothing was owed: %t %v", owes, err)
-		}
-		if done.Sends != 2 {
-			t.Errorf("erased %+v; want 2 sends", done)
-		}
-		for _, id := range ids {
-			if m := load(t, s, id).Send; m.Recipient.Phone != "" {
-				t.Errorf("%s still has %+v", id, m.Recipient)
+		behind := func(part int) survey.Send {
+			sends := make([]survey.Send, 3000)
+			for i := range sends {
+				k := 3000*part + i
+				sends[i] = to(k, survey.Recipient{ExternalID: fmt.Sprintf("c-%d", k), Phone: fmt.Sprintf("+38591%07d", k)})
+				sends[i].CreatedAt = time.Time{}
 			}
+			return accept(t, s, sends...)[2999].Send
+		}
+		last := behind(0)
+		if found := named(t, s, survey.ByPhone, last.Recipient.Phone); len(found) != 1 {
+			t.Errorf("by the phone of a send that was accepted there are %d people", len(found))
+		}
+		last = behind(1)
+		must(t, s.RecordConsent(ctx, survey.Live, last.ContactID, survey.ConsentRecord{Basis: "opt_in", RecordedAt: t0}))
+		last = behind(2)
+		done, err := s.EraseContact(ctx, survey.Live, last.ContactID, "usr_1", t0)
+		must(t, err)
+		if m := load(t, s, last.ID).Send; done.Sends != 1 || m.Recipient.Phone != "" {
+			t.Errorf("erased %+v; left %+v", done, m.Recipient)
+		}
+		unknown := survey.ContactID(survey.Live, survey.Recipient{Phone: anaPhone})
+		if _, err := s.Person(ctx, survey.Live, unknown, 0); !errors.Is(err, survey.ErrNotFound) {
+			t.Errorf("of nobody: %v", err)
 		}
 	})
+}
+
+// What another gateway still owes may be about anybody: a person who is known loses those sends too when erased, and of one who is not known nobody
+// says that there is none.
+func TestContactsOwedByAnotherGateway(t *testing.T) {
+	t.Parallel()
+	url := storetest.URLs(t)[storetest.Postgres]
+	if url == "" {
+		t.Skip("SQLite has one writer")
+	}
+	s, other := storetest.OpenConfig(t, store.Config{URL: url}), storetest.OpenConfig(t, store.Config{URL: url})
+	ctx := t.Context()
+	ana := survey.Recipient{ExternalID: "c-ana", Phone: anaPhone}
+	ids := []string{accept(t, s, to(1, ana))[0].ID}
+	known, err := s.Person(ctx, survey.Live, survey.ContactID(survey.Live, ana), 0) // is written
+	must(t, err)
+	sends := make([]survey.Send, 3000)
+	for i := range sends {
+		sends[i] = to(10+i, survey.Recipient{ExternalID: fmt.Sprintf("c-%d", i), Phone: fmt.Sprintf("+38591%07d", i)})
+	}
+	sends[2999] = to(2, ana)
+	out := accept(t, other, sends...)
+	release := other.Hold(ctx)
+	ids = append(ids, out[2999].ID)
+	unknown := out[2998].Send
+	ask := func() map[string]error {
+		_, person := s.Person(ctx, survey.Live, unknown.ContactID, 0)
+		_, _, contacts := s.Contacts(ctx, survey.ContactFilter{Mode: survey.Live, Identity: survey.Identity{Kind: survey.ByPhone, Value: unknown.Recipient.Phone}})
+		_, export := s.ExportContact(ctx, survey.Live, unknown.ContactID)
+		_, erase := s.EraseContact(ctx, survey.Live, unknown.ContactID, "usr_1", t0)
+		return map[string]error{
+			"person": person, "contacts": contacts, "export": export, "erase": erase,
+			"consent": s.RecordConsent(ctx, survey.Live, unknown.ContactID, survey.ConsentRecord{Basis: "opt_in", RecordedAt: t0}),
+			"merge":   s.MergeContacts(ctx, survey.Live, known.ID, unknown.ContactID, "usr_1", t0),
+		}
+	}
+	for call, err := range ask() {
+		if !errors.Is(err, survey.ErrUnavailable) {
+			t.Errorf("%s of somebody whose contact is owed: %v", call, err)
+		}
+	}
+	done, err := s.EraseContact(ctx, survey.Live, known.ID, "usr_1", t0)
+	must(t, err)
+	if done.Sends != 2 {
+		t.Errorf("erased %+v; want 2 sends", done)
+	}
+	for _, id := range ids {
+		if m := load(t, s, id).Send; m.Recipient.Phone != "" {
+			t.Errorf("%s still has %+v", id, m.Recipient)
+		}
+	}
+	// A mark of before is no reason to doubt for who has read back what it stands for.
+	third := storetest.OpenConfig(t, store.Config{URL: url})
+	if _, err := third.Person(ctx, survey.Live, unknown.ContactID, 0); err != nil {
+		t.Errorf("after another start: %v", err)
+	}
+	nobody := survey.ContactID(survey.Live, survey.Recipient{Phone: "+1"})
+	if _, err := third.Person(ctx, survey.Live, nobody, 0); !errors.Is(err, survey.ErrNotFound) {
+		t.Errorf("of nobody after another start: %v", err)
+	}
+	release()
+	named(t, other, survey.ByPhone, unknown.Recipient.Phone) // all are written
+	if _, err := s.Person(ctx, survey.Live, nobody, 0); !errors.Is(err, survey.ErrNotFound) {
+		t.Errorf("of nobody: %v", err)
+	}
+	for call, err := range ask() {
+		if err != nil {
+			t.Errorf("%s afterwards: %v", call, err)
+		}
+	}
 }

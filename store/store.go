@@ -63,6 +63,8 @@ type Store struct {
 	noFatigue bool         // Config.NoFatigue
 	walkMost  int          // ids that one call of a list looks at
 	keyed     []byte       // under which the addresses of erased people are hashed
+	sole      string       // mark of the only writer, "" when there are several
+	healed    []debt       // that Open has read back
 
 	queue   chan *job
 	writers sync.WaitGroup
@@ -123,6 +125,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			close(s.queue)
 			s.writers.Wait()
 			return nil, errors.Join(err, s.db.Close())
+		}
+		if s.sole = w.behind.mark; writers > 1 {
+			s.sole = ""
 		}
 		s.writers.Go(w.run)
 	}

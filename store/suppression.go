@@ -178,7 +178,7 @@ func (s *Store) SuppressAll(ctx context.Context, all []survey.Suppression) error
 		made[i] = p
 	}
 	made = distinct(made)
-	if err := s.flushContacts(ctx); err != nil {
+	if _, err := s.flushSome(ctx); err != nil {
 		return err
 	}
 	return s.other(ctx, func(ctx context.Context, t *tx) error {
@@ -224,7 +224,7 @@ func (s *Store) Lift(ctx context.Context, l survey.Lift) error {
 		l.At = s.now()
 	}
 	address := clean(survey.Canonical(l.Channel, l.Address))
-	if err := s.flushContacts(ctx); err != nil {
+	if _, err := s.flushSome(ctx); err != nil {
 		return err
 	}
 	return s.other(ctx, func(ctx context.Context, t *tx) error {

@@ -40,7 +40,7 @@ type job struct {
 	kind kind
 	rows int             // about how many rows it writes; of a contactsJob, how many sends of the backlog it looks at
 	gone <-chan struct{} // closed when the caller no longer waits
-	work any             // *acceptWork, *applyWork, …
+	work any             // *acceptWork, *applyWork, …; of a contactsJob a *string for what is still owed, or nil
 	err  error
 	done chan struct{}
 }
@@ -307,7 +307,13 @@ func (w *writer) merge(ctx context.Context, k kind, jobs []*job) error {
 	case doneInboundJob:
 		return w.store.runDoneInbound(ctx, w.tx, jobs)
 	case contactsJob:
-		return w.store.runContacts(ctx, w.tx, jobs[0].rows)
+		err := w.store.runContacts(ctx, w.tx, jobs[0].rows)
+		for _, j := range jobs {
+			if owed, ok := j.work.(*string); ok {
+				*owed = w.tx.behind.from
+			}
+		}
+		return err
 	case otherJob, kinds:
 	}
 	for _, j := range jobs {
