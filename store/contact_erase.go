@@ -32,6 +32,8 @@ UPDATE contacts SET external_id = '', email = '', phone = '', viber_id = '', nam
 	deleteSuppressed  = `DELETE FROM suppressions WHERE address = $1 AND mode = $2`
 	deleteSandbox     = `DELETE FROM sandbox_messages WHERE id = $1`
 	selectSandboxOf   = `SELECT id, doc FROM sandbox_messages WHERE phone IN (%s)`
+	selectDecisions   = `SELECT send_id, id, data FROM ledger WHERE data LIKE '%"decision":%' AND send_id IN (%s)`
+	updateLedger      = `UPDATE ledger SET data = $3 WHERE send_id = $1 AND id = $2`
 	selectLedgerHeard = `SELECT data FROM ledger WHERE type = 'reply.received' AND send_id IN (%s)`
 )
 
@@ -211,8 +213,45 @@ func (s *Store) EraseContact(ctx context.Context, mode survey.Mode, id, actor st
 	if err := s.eraseSends(ctx, tr, actor, now, &done); err != nil {
 		return done, err
 	}
-	err = s.other(ctx, func(ctx context.Context, t *tx) error { return s.eraseRest(ctx, t, tr, actor, now, &done) })
+	worded, err := s.wordedDecisions(ctx, tr)
+	if err != nil {
+		return done, err
+	}
+	err = s.other(ctx, func(ctx context.Context, t *tx) error {
+		for _, e := range worded {
+			if err := t.later(ctx, updateLedger, e.sendID, e.id, e.data); err != nil {
+				return fmt.Errorf("erase decision: %w", err)
+			}
+		}
+		return s.eraseRest(ctx, t, tr, actor, now, &done)
+	})
 	return done, err
+}
+
+// wordedDecisions gives the events with decisions that hold what people wrote, without it. Those of today hold none.
+func (s *Store) wordedDecisions(ctx context.Context, tr *trace) ([]ledgerRow, error) {
+	var rows []ledgerRow
+	err := in(ctx, &s.reader, selectDecisions, tr.sends, func(row scanner) error {
+		var r ledgerRow
+		if err := row.Scan(&r.sendID, &r.id, &r.data); err != nil {
+			return err
+		}
+		var e survey.Event
+		if err := decodeJSON(r.data, &e.Data); err != nil {
+			return err
+		}
+		if !survey.ForgetDecision(&e, tr.words) {
+			return nil
+		}
+		var err error
+		r.data, err = encodeData(e.Data)
+		rows = append(rows, r)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("decisions about a person: %w", err)
+	}
+	return rows, nil
 }
 
 // eraseRest takes a person out of all but the sends and the inbox.

@@ -462,6 +462,51 @@ func TestEraseContact(t *testing.T) {
 	}
 }
 
+// What a decision saw is in the ledger: of suppressions and consents in somebody's own words nothing is left there either, in what was decided before
+// such words were kept out of it neither.
+func TestEraseContactDecisions(t *testing.T) {
+	t.Parallel()
+	for _, name := range storetest.Names(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := storetest.Config(t, name)
+			s := storetest.OpenConfig(t, cfg)
+			ctx := t.Context()
+			m := to(1, survey.Recipient{Phone: anaPhone, Name: "Ana Kovač"})
+			m.Consent = &survey.Consent{Basis: "rekla Zrinka", At: t0}
+			id := accept(t, s, m)[0].ID
+			stop := survey.Suppression{Mode: survey.Live, Channel: survey.SMS, Address: anaPhone, Reason: "Zrinka, nazvala s 091", Source: "usr_1", At: t0}
+			must(t, s.Suppress(ctx, stop))
+			st := load(t, s, id)
+			old := survey.Decision{Version: 2, Verdict: survey.Hold, Rules: []survey.Rule{
+				{Name: "consent", Saw: map[string]any{"basis": "rekla Zrinka", "max_age": "1h0m0s"}},
+				{Name: "suppression", Fired: true, Saw: map[string]any{"scope": "all", "reason": "Zrinka, nazvala s 091"}},
+			}}
+			_, err := s.ApplyFrom(ctx, st, func(x *survey.State) error {
+				d := survey.Decide(x, survey.Facts{}, survey.Policy{}, t0)
+				x.Record(t0, "send.held", "decision", d)
+				x.Record(t0, "send.held", "until", t0, "decision", old)
+				return nil
+			})
+			must(t, err)
+			_, err = s.EraseContact(ctx, survey.Live, st.Send.ContactID, "usr_1", t0)
+			must(t, err)
+			if left := scan(t, cfg, name, "Zrinka", "nazvala"); len(left) > 0 {
+				t.Errorf("still there: %v", left)
+			}
+			events, _, err := s.Events(ctx, id, "", 0)
+			must(t, err)
+			held := events[slices.IndexFunc(events, func(e survey.Event) bool { return e.Data["until"] != nil })]
+			diff(t, "what is left of a decision", map[string]any{"until": t0.Format(time.RFC3339Nano), "decision": map[string]any{
+				"version": 2.0, "verdict": "hold", "rules": []any{
+					map[string]any{"rule": "consent", "fired": false, "saw": map[string]any{"basis": "", "max_age": "1h0m0s"}},
+					map[string]any{"rule": "suppression", "fired": true, "saw": map[string]any{"scope": "all", "reason": "manual"}},
+				},
+			}}, held.Data)
+		})
+	}
+}
+
 // scan gives the places in the whole database that hold one of the words.
 func scan(t *testing.T, cfg store.Config, name string, words ...string) []string {
 	t.Helper()

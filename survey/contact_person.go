@@ -247,19 +247,24 @@ func Erase(s *State, actor string, words []string, now time.Time) {
 func Forget(attributes map[string]string, words []string) map[string]string {
 	kept := make(map[string]string, len(attributes))
 	for k, v := range attributes {
-		low := strings.ToLower(v)
-		if !slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.Contains(low, strings.ToLower(w)) }) {
+		if !names(v, words) {
 			kept[k] = v
 		}
 	}
 	return kept
 }
 
+// names reports whether a text holds one of a person's own words.
+func names(text string, words []string) bool {
+	low := strings.ToLower(text)
+	return slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.Contains(low, strings.ToLower(w)) })
+}
+
 // Code gives a word back that a program wrote, such as existing_customer, and "" for any other: it may be in somebody's own words.
 // words are those that a person is called and reached by.
 func Code(word string, words []string) string {
 	plain := func(c rune) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' }
-	if strings.ContainsFunc(word, func(c rune) bool { return !plain(c) }) || len(Forget(map[string]string{"": word}, words)) == 0 {
+	if strings.ContainsFunc(word, func(c rune) bool { return !plain(c) }) || names(word, words) {
 		return ""
 	}
 	return word
@@ -278,12 +283,31 @@ func StopReason(reason string) string {
 // ForgetEvent takes what people wrote out of an event of a contact.
 func ForgetEvent(e *ContactEvent, words []string) {
 	delete(e.Data, "why")
-	if basis, ok := e.Data["basis"].(string); ok {
-		e.Data["basis"] = Code(basis, words)
+	forgetWords(e.Data, words)
+}
+
+// ForgetDecision takes what people wrote out of the decision that an event of a send holds. It reports whether there was any.
+func ForgetDecision(e *Event, words []string) (changed bool) {
+	d, _ := e.Data["decision"].(map[string]any)
+	rules, _ := d["rules"].([]any)
+	for _, r := range rules {
+		rule, _ := r.(map[string]any)
+		saw, _ := rule["saw"].(map[string]any)
+		changed = forgetWords(saw, words) || changed
 	}
-	if reason, ok := e.Data["reason"].(string); ok {
-		e.Data["reason"] = StopReason(reason)
+	return changed
+}
+
+// forgetWords leaves codes in the place of a basis and a reason.
+func forgetWords(data map[string]any, words []string) (changed bool) {
+	for name, code := range map[string]func(string) string{
+		"basis": func(text string) string { return Code(text, words) }, "reason": StopReason,
+	} {
+		if text, ok := data[name].(string); ok && code(text) != text {
+			data[name], changed = code(text), true
+		}
 	}
+	return changed
 }
 
 // minHeld is how many bytes an address has at least for Holds to look for it: a shorter one is part of too many words.

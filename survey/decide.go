@@ -29,7 +29,7 @@ type Rule struct {
 	Name   string         `json:"rule"`
 	Fired  bool           `json:"fired"`
 	Waived bool           `json:"waived,omitempty"` // fired, but test sends are not held back by it
-	Saw    map[string]any `json:"saw,omitempty"`    // ids, codes, times and counts; never an address or a name
+	Saw    map[string]any `json:"saw,omitempty"`    // ids, codes, times and counts; never an address, a name or somebody's own words
 }
 
 // A Decision is what becomes of a send now, and why.
@@ -118,7 +118,7 @@ func Decide(s *State, f Facts, p Policy, now time.Time) Decision {
 	stopped := scope != "" && (scope != ScopeChannel || conversational(send.Kind))
 	r := Rule{Name: "suppression", Fired: stopped}
 	if stopped {
-		r.Saw = map[string]any{"scope": scope, "reason": reason}
+		r.Saw = map[string]any{"scope": scope, "reason": StopReason(reason)}
 	}
 	c.add(r, Stop, Suppressed, ReasonOptedOut)
 	c.add(Rule{Name: "expiry", Fired: !now.Before(send.ExpiresAt), Saw: saw("expires_at", send.ExpiresAt)}, Stop, Expired, ReasonExpired)
@@ -131,7 +131,7 @@ func Decide(s *State, f Facts, p Policy, now time.Time) Decision {
 	}
 	r = Rule{Name: "channel", Fired: scope == ScopeChannel}
 	if r.Fired {
-		r.Saw = saw("reason", reason)
+		r.Saw = saw("reason", StopReason(reason))
 	}
 	c.add(r, Skip, Suppressed, ReasonOptedOut)
 	c.reach()
@@ -155,7 +155,12 @@ func (c *decider) consent() {
 		}
 		return
 	}
-	r := Rule{Name: "consent", Saw: saw("basis", have.Basis)}
+	basis := have.Basis
+	if !slices.Contains(p.Bases, basis) { // those are the operator's words
+		who := &c.s.Send.Recipient
+		basis = Code(basis, []string{who.Name, who.ExternalID, who.Email, who.Phone, who.ViberID})
+	}
+	r := Rule{Name: "consent", Saw: saw("basis", basis)}
 	if have.Basis == BasisWithdrawn || have.Basis == BasisObjected {
 		r.Fired = true
 		c.add(r, Stop, Suppressed, ReasonNoConsent)
@@ -187,7 +192,7 @@ func (c *decider) reach() {
 		}
 		pass, ok := c.p.Reach[ch]
 		fired := ok && (pass == Forever || c.now.Sub(sup.At) < pass)
-		c.add(Rule{Name: "reach", Fired: fired, Saw: map[string]any{"at": sup.At, "reason": sup.Reason}}, Skip, Suppressed, ReasonUnreachable)
+		c.add(Rule{Name: "reach", Fired: fired, Saw: map[string]any{"at": sup.At, "reason": StopReason(sup.Reason)}}, Skip, Suppressed, ReasonUnreachable)
 		return
 	}
 }

@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -128,6 +129,36 @@ func TestLaw07StopAtAnotherAddress(t *testing.T) {
 		f := survey.Facts{Elsewhere: []survey.Suppression{{Channel: survey.SMS, Address: "+385919999999", Scope: scope, Subject: s.Send.Survey}}}
 		if d := survey.Decide(s, f, survey.Policy{}, noon); d.Verdict != verdict {
 			t.Errorf("scope %s: %s, want %s", scope, d.Verdict, verdict)
+		}
+	}
+}
+
+// A decision is recorded: it says what it saw in codes, never in somebody's own words.
+func TestDecideSawNoWords(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		basis, reason         string
+		bases                 []string
+		wantBasis, wantReason string
+	}{
+		"codes":                      {"existing_customer", "stop_keyword", nil, "existing_customer", "stop_keyword"},
+		"words":                      {"rekla Ana osobno", "Ana, nazvala s 091", nil, "", "manual"},
+		"a name that looks like one": {"rekla_ana", "manual", nil, "", "manual"},
+		"the policy's own words":     {"Art. 6 (1) f", "manual", []string{"Art. 6 (1) f"}, "Art. 6 (1) f", "manual"},
+	} {
+		s := newState()
+		s.Send.Recipient.Name, s.Send.Consent = "Ana", &survey.Consent{Basis: tt.basis, At: noon}
+		ch, to := s.Target()
+		for _, scope := range []string{survey.ScopeChannel, survey.ScopeAll, survey.ScopeUnreachable} {
+			s.Suppressions = []survey.Suppression{{Channel: ch, Address: to, Scope: scope, Reason: tt.reason, At: noon}}
+			p := survey.Policy{Consent: survey.ConsentPolicy{Bases: tt.bases}, Reach: map[survey.Channel]time.Duration{ch: survey.Forever}}
+			saw := map[string]any{}
+			for _, r := range survey.Decide(s, survey.Facts{}, p, noon).Rules {
+				maps.Copy(saw, r.Saw)
+			}
+			if saw["basis"] != tt.wantBasis || saw["reason"] != tt.wantReason {
+				t.Errorf("%s, scope %s: saw %v", name, scope, saw)
+			}
 		}
 	}
 }
