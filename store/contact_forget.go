@@ -125,9 +125,10 @@ func (s *Store) forget(ctx context.Context, q *search) (forgotten int, more bool
 	}
 	err = s.other(ctx, func(ctx context.Context, t *tx) error {
 		for _, m := range found {
-			err := t.later(ctx, forgetInbox, m.ID, []byte{})
+			// Unread first: it waits for another gateway that is reading the request, and then it is read.
+			err := t.later(ctx, forgetUnread, m.ID, strings.Join(q.Keys, " ")+" ")
 			if err == nil {
-				err = t.later(ctx, forgetUnread, m.ID, strings.Join(q.Keys, " ")+" ")
+				err = t.later(ctx, forgetInbox, m.ID, []byte{})
 			}
 			if err != nil {
 				return fmt.Errorf("erase inbox: %w", err)

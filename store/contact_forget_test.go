@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/odziv/odziv/store"
 	"github.com/odziv/odziv/store/storetest"
@@ -45,6 +48,46 @@ func TestEraseContactUnread(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A request that another gateway is done with at this moment is forgotten too.
+func TestEraseContactWhileRead(t *testing.T) {
+	t.Parallel()
+	url := storetest.URLs(t)[storetest.Postgres]
+	if url == "" {
+		t.Skip("SQLite has one writer")
+	}
+	cfg := store.Config{URL: url}
+	s := storetest.OpenConfig(t, cfg)
+	ctx := t.Context()
+	ana := accept(t, s, to(1, survey.Recipient{Phone: anaPhone}))[0].Send
+	_, err := s.PutInbound(ctx, survey.Inbound{ID: "inb_1", Sender: "sms", Mode: survey.Live, Key: "1", Body: []byte("From=" + anaPhone), At: t0})
+	must(t, err)
+	open := func() *pgx.Conn {
+		conn, err := pgx.Connect(ctx, url)
+		must(t, err)
+		t.Cleanup(func() { must(t, conn.Close(context.WithoutCancel(ctx))) })
+		return conn
+	}
+	reading, watching := open(), open()
+	tx, err := reading.Begin(ctx) // DoneInbound of the other gateway, before the end of its commit
+	must(t, err)
+	_, err = tx.Exec(ctx, `UPDATE inbox SET result = 'ok', done_at = 1 WHERE id = 'inb_1'`)
+	must(t, err)
+	over := make(chan error, 1)
+	go func() {
+		_, err := s.EraseContact(ctx, survey.Live, ana.ContactID, "usr_1", t0)
+		over <- err
+	}()
+	for waits := false; !waits; {
+		err := watching.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))`, reading.PgConn().PID()).Scan(&waits)
+		must(t, err)
+	}
+	must(t, tx.Commit(ctx))
+	must(t, <-over)
+	if left := scan(t, cfg, storetest.Postgres, "385911234567"); len(left) > 0 {
+		t.Errorf("still there: %v", left)
 	}
 }
 
