@@ -685,6 +685,44 @@ func TestDebtOfACrashIsForgiven(t *testing.T) {
 	}
 }
 
+// A contact whose list of sends is full still gets what a backlog brings of it: a new address, and a consent. What was lifted meanwhile stays lifted.
+func TestContactsBacklogOfAFullContact(t *testing.T) {
+	t.Parallel()
+	for _, name := range storetest.Names(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := storetest.Config(t, name)
+			s := storetest.OpenConfig(t, cfg)
+			ctx := t.Context()
+			n := 0
+			several := func(most int, mail string) (sends []survey.Send) {
+				for range most {
+					n++
+					sends = append(sends, to(n, survey.Recipient{ExternalID: "firma", Email: mail}))
+				}
+				return sends
+			}
+			for range 5 {
+				accept(t, s, several(200, "info@firma.hr")...)
+				named(t, s, survey.ByExternalID, "firma") // is written
+			}
+			last := several(1, "nova@firma.hr")[0]
+			last.Consent = &survey.Consent{Basis: survey.BasisWithdrawn, Source: "checkout", At: t0}
+			id := accept(t, s, append(several(300, "info@firma.hr"), last)...)[300].Send.ContactID
+			if found := named(t, s, survey.ByEmail, "nova@firma.hr"); len(found) != 1 || found[0].ID != id {
+				t.Errorf("by the new address: %+v", found)
+			}
+			must(t, s.Lift(ctx, survey.Lift{Mode: survey.Live, Channel: survey.Email, Address: "nova@firma.hr", Actor: "usr_1", At: t0}))
+			again := storetest.OpenConfig(t, cfg) // reads back the latest sends
+			p, err := again.Person(ctx, survey.Live, id, 1)
+			must(t, err)
+			if len(p.Consents) != 1 || p.Consents[0].Basis != survey.BasisWithdrawn || len(p.Suppressions) != 0 || len(p.Addresses()) != 2 {
+				t.Errorf("person %+v", p)
+			}
+		})
+	}
+}
+
 // Whoever asks for a person right after many sends finds them, however far the writer is behind with contacts.
 func TestContactsAreFoundWhileOwed(t *testing.T) {
 	t.Parallel()
