@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -145,4 +148,23 @@ WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 INSERT INTO inbox (id, mode, sender, endpoint, url, same_key, header, body, at, due_at, tries, result, done_at)
 SELECT 'inb_1' || CAST(100000 + i AS TEXT), 'live', 'sms', 'status', '', '', '', $2, 1, 1, 1, 'ok', 1 FROM n`, n, []byte("To=%2B385917654321"))
 	must(t, err)
+}
+
+// What is erased is not in the free places of the file either.
+func TestEraseContactFromTheFile(t *testing.T) {
+	t.Parallel()
+	cfg := storetest.Config(t, storetest.SQLite)
+	s, err := store.Open(t.Context(), cfg)
+	must(t, err)
+	ana := accept(t, s, to(1, survey.Recipient{Email: anaMail, Name: "Ana Kovač"}))[0].Send
+	_, err = s.EraseContact(t.Context(), survey.Live, ana.ContactID, "usr_1", t0)
+	must(t, err)
+	must(t, s.Close())
+	raw, err := os.ReadFile(filepath.Join(cfg.Dir, "odziv.db"))
+	must(t, err)
+	for _, word := range []string{anaMail, "Ana Kov"} {
+		if n := bytes.Count(raw, []byte(word)); n > 0 {
+			t.Errorf("%s is there %d times", word, n)
+		}
+	}
 }

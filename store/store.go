@@ -155,10 +155,11 @@ func openSQLite(dir string) (*sql.DB, func(context.Context) (link, error), error
 	}
 	// The path is escaped for an SQLite URI: "?" and "#" would end it.
 	escaped := strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
-	// Eight connections that read have a small cache each, which is void with every commit; the one that writes has more.
+	// Eight connections that read have a small cache each, which is void with every commit; the one that writes has more. What is erased is
+	// overwritten where its page is written anyway.
 	dsn := "file:" + escaped +
 		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)" +
-		"&_pragma=temp_store(memory)&_pragma=cache_size(-2048)&_pragma=wal_autocheckpoint(4000)"
+		"&_pragma=temp_store(memory)&_pragma=cache_size(-2048)&_pragma=wal_autocheckpoint(4000)&_pragma=secure_delete(fast)"
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, nil, err
