@@ -52,7 +52,7 @@ func (s *Store) Reserve(ctx context.Context, places []survey.Place) (granted []b
 }
 
 func (s *Store) reserve(ctx context.Context, t *tx, p survey.Place) (granted bool, err error) {
-	n, err := t.exec(ctx, insertPlace, p.Trigger, string(p.Mode), p.Key, p.Per, p.Day, micros(s.now()))
+	n, err := t.exec(ctx, insertPlace, p.Trigger, string(p.Mode), p.Key, s.per(p), p.Day, micros(s.now()))
 	if err != nil {
 		return false, err
 	}
@@ -60,11 +60,19 @@ func (s *Store) reserve(ctx context.Context, t *tx, p survey.Place) (granted boo
 		err = one(ctx, t, selectPlace, []any{p.Key, p.Trigger, string(p.Mode)}, &granted)
 		return granted, err
 	}
-	if n, err = t.exec(ctx, takePlace, p.Trigger, string(p.Mode), p.Per, p.Day, int64(p.N)); err != nil || n > 0 {
+	if n, err = t.exec(ctx, takePlace, p.Trigger, string(p.Mode), s.per(p), p.Day, int64(p.N)); err != nil || n > 0 {
 		return n > 0, err
 	}
 	_, err = t.exec(ctx, refusePlace, p.Key, p.Trigger, string(p.Mode))
 	return false, err
+}
+
+// per is by what a cap counts, as it is kept: the value may be of a person, and nobody would find it to erase it.
+func (s *Store) per(p survey.Place) string {
+	if p.Per == "" {
+		return ""
+	}
+	return s.hashed(clean(p.Per))
 }
 
 // Free tells for each place whether Reserve would grant it now, and takes none.
@@ -77,7 +85,7 @@ func (s *Store) Free(ctx context.Context, places []survey.Place) ([]bool, error)
 		}
 		var taken int64
 		if errors.Is(err, survey.ErrNotFound) {
-			err = s.reader.row(ctx, selectDay, []any{p.Day, p.Trigger, p.Per, string(p.Mode)}, &taken)
+			err = s.reader.row(ctx, selectDay, []any{p.Day, p.Trigger, s.per(p), string(p.Mode)}, &taken)
 		}
 		if err != nil && !errors.Is(err, survey.ErrNotFound) {
 			return nil, fmt.Errorf("look up place of trigger %s: %w", p.Trigger, err)

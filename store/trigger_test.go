@@ -75,6 +75,32 @@ func TestReserve(t *testing.T) {
 	})
 }
 
+// By whom a cap counts may be a person: it is kept as a hash, under which every process counts alike, after another start too.
+func TestReserveKeepsNoValue(t *testing.T) {
+	t.Parallel()
+	for _, name := range storetest.Names(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := storetest.Config(t, name)
+			for i, want := range []bool{true, true, false} {
+				s := storetest.OpenConfig(t, cfg)
+				p := newPlace(fmt.Sprint("o", i), 2)
+				p.Per = "Ana Kovač"
+				free, err := s.Free(t.Context(), []survey.Place{p})
+				must(t, err)
+				granted, err := s.Reserve(t.Context(), []survey.Place{p})
+				must(t, err)
+				if free[0] != want || granted[0] != want {
+					t.Errorf("place %d: free %t, granted %t; want %t", i+1, free[0], granted[0], want)
+				}
+			}
+			if left := scan(t, cfg, name, "Ana", "Kova"); len(left) > 0 {
+				t.Errorf("kept: %v", left)
+			}
+		})
+	}
+}
+
 // Many processes at once never exceed a cap.
 func TestReserveTogether(t *testing.T) {
 	t.Parallel()
