@@ -42,7 +42,7 @@ const contactsKept = 256
 // A contact is a person as one send named them. Contacts follow from sends, and their keys are spread over several
 // indexes: written with each send, they would cost more than the send itself. So a writer keeps them back until there is
 // a pause; when more come in than can be kept, it notes from where on, and reads them back from the sends in the pauses
-// that follow. Open adds what a crash lost.
+// that follow. Open adds what a crash lost, from the marks of writers in settings on.
 type contact struct {
 	id                                      string
 	mode                                    survey.Mode
@@ -95,7 +95,7 @@ func keepContacts(ctx context.Context, t *tx, rows []acceptRow) error {
 		}
 	}
 	if len(t.kept)+len(t.fresh) < contactsKept {
-		return nil
+		return t.noteKept(ctx)
 	}
 	if t.behind.from != "" { // with earlier ids than those that are caught up with
 		return writeContacts(ctx, t)
@@ -109,6 +109,9 @@ func writeContacts(ctx context.Context, t *tx) error {
 		return nil
 	}
 	t.wrote = true
+	if err := t.endKept(ctx); err != nil {
+		return err
+	}
 	return putContacts(ctx, t, slices.Concat(t.kept, t.fresh))
 }
 

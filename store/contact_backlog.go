@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/odziv/odziv/survey"
@@ -13,12 +15,14 @@ import (
 const (
 	// behindMark begins the names of the settings that say from which send on a writer owes contacts.
 	behindMark = "contacts.behind."
+	// keptMark begins those of the settings that say from which send on a writer keeps contacts back.
+	keptMark = "contacts.kept."
 
 	noteBehind = `
 INSERT INTO settings (name, value, at) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at`
 	endBehind     = `DELETE FROM settings WHERE name = $1`
-	selectBehind  = `SELECT name, value, at FROM settings WHERE name LIKE 'contacts.behind.%'`
+	selectBehind  = `SELECT name, value, at FROM settings WHERE name LIKE 'contacts.behind.%' OR name LIKE 'contacts.kept.%'`
 	forgetBehind  = `DELETE FROM settings WHERE name = $1 AND at = $2`
 	selectLatest  = `SELECT id FROM sends ORDER BY id DESC LIMIT $1`
 	backlogMost   = 1024 // sends of the backlog in one commit
@@ -38,6 +42,7 @@ type backlog struct {
 	mark  string // name of its setting
 	from  string // "" = nothing
 	noted bool   // the setting is there
+	kept  string // no contact that is kept back is of an earlier send, as another setting says: after a crash only that tells; "" = none is there
 }
 
 // owe adds the contacts of sends.
@@ -49,10 +54,46 @@ func (b *backlog) owe(all []contact) {
 	}
 }
 
-// A debt is the mark of a backlog, as it was at a time.
+// lose owes the contacts of sends of which nobody knows whether they are there, nor therefore the mark that came with them.
+func (b *backlog) lose(all []contact) {
+	b.owe(all)
+	b.kept = cmp.Or(b.kept, b.from)
+}
+
+// A debt is one mark of a writer, as it was at a time.
 type debt struct {
 	backlog
 	at int64
+}
+
+// soon reports whether the contacts are kept back only: their writer needs no pause of the others to write them.
+func (d debt) soon() bool { return strings.HasPrefix(d.mark, keptMark) }
+
+func (b *backlog) keptMark() string { return keptMark + strings.TrimPrefix(b.mark, behindMark) }
+
+// noteKept marks the contacts that wait from now on: one row for as many as wait together.
+func (t *tx) noteKept(ctx context.Context) error {
+	first := backlog{from: t.behind.kept, noted: true}
+	if first.owe(t.fresh); first.noted { // of earlier ones
+		return nil
+	}
+	t.behind.kept = first.from
+	if err := t.later(ctx, noteBehind, t.behind.keptMark(), []byte(first.from), micros(time.Now())); err != nil {
+		return fmt.Errorf("note kept contacts: %w", err)
+	}
+	return nil
+}
+
+// endKept takes the mark of the contacts that waited away.
+func (t *tx) endKept(ctx context.Context) error {
+	if t.behind.kept == "" {
+		return nil
+	}
+	t.behind.kept = ""
+	if err := t.later(ctx, endBehind, t.behind.keptMark()); err != nil {
+		return fmt.Errorf("end kept contacts: %w", err)
+	}
+	return nil
 }
 
 // leaveBehind drops the contacts that wait, and notes from where on they are to be read back.
@@ -60,6 +101,9 @@ func (t *tx) leaveBehind(ctx context.Context) error {
 	t.wrote = true
 	t.behind.owe(t.kept)
 	t.behind.owe(t.fresh)
+	if err := t.endKept(ctx); err != nil {
+		return err
+	}
 	return t.noteBehind(ctx)
 }
 
@@ -242,20 +286,23 @@ func (s *Store) nobody(ctx context.Context, err error) error {
 		return fault
 	}
 	for _, d := range debts {
-		if d.mark != s.sole && !slices.Contains(s.healed, d) {
+		if d.mark != s.sole && !d.soon() && !slices.Contains(s.healed, d) {
 			return fmt.Errorf("contacts are still to be written: %w", survey.ErrUnavailable)
 		}
 	}
 	return err
 }
 
-// owedContacts gives from which send on a writer is behind: from there the rows of contacts do not list every send.
+// owedContacts gives from which send on a writer has not written contacts: from there their rows do not list every send.
 func (s *Store) owedContacts(ctx context.Context) (from string, owed bool, err error) {
 	debts, err := s.debts(ctx)
-	for i, d := range debts {
-		if i == 0 || d.from < from {
-			from = d.from
+	for _, d := range debts {
+		if d.soon() && slices.Contains(s.healed, d) { // of a crash, and read back
+			continue
+		}
+		if !owed || d.from < from {
+			from, owed = d.from, true
 		}
 	}
-	return from, len(debts) > 0, err
+	return from, owed, err
 }

@@ -619,6 +619,56 @@ func TestContactsOfALostCommit(t *testing.T) {
 	})
 }
 
+// What one of several gateways had kept back when it crashed is not lost, however much the others went on: an erasure finds it, and so does the next
+// start.
+func TestContactsOfACrashedGateway(t *testing.T) {
+	t.Parallel()
+	for _, name := range storetest.Names(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := storetest.Config(t, name)
+			other := storetest.OpenConfig(t, cfg)
+			ctx := t.Context()
+			ana := survey.Recipient{ExternalID: "c-ana", Phone: anaPhone}
+			known := accept(t, other, to(1, ana))[0].Send
+			_, err := other.Person(ctx, survey.Live, known.ContactID, 0) // is written
+			must(t, err)
+			crashed, err := store.Open(ctx, cfg)
+			must(t, err)
+			must(t, crashed.NeverContacts(ctx))
+			lost := accept(t, crashed, to(2, survey.Recipient{Phone: "+385912222222"}))[0].Send
+			second := accept(t, crashed, to(3, ana))[0]
+			must(t, crashed.Close())
+			for part := range 4 {
+				sends := make([]survey.Send, 200)
+				for i := range sends {
+					n := 10 + 200*part + i
+					sends[i] = to(n, survey.Recipient{Phone: fmt.Sprintf("+38598%07d", n)})
+				}
+				accept(t, other, sends...)
+				named(t, other, survey.ByPhone, anaPhone) // is written
+			}
+			if done, err := other.EraseContact(ctx, survey.Live, known.ContactID, "usr_1", t0); err != nil || done.Sends != 2 {
+				t.Errorf("erased %+v, %v; want 2 sends", done, err)
+			}
+			if m := load(t, other, second.ID).Send; m.Recipient.Phone != "" {
+				t.Errorf("left %+v", m.Recipient)
+			}
+			again := storetest.OpenConfig(t, cfg)
+			if p, err := again.Person(ctx, survey.Live, lost.ContactID, 0); err != nil || len(p.Sends) != 1 {
+				t.Errorf("after the next start: %+v, %v", p, err)
+			}
+			if owes, err := again.OwesContacts(ctx); owes || err != nil {
+				t.Errorf("what was read back is still owed: %t %v", owes, err)
+			}
+			nobody := survey.ContactID(survey.Live, survey.Recipient{Phone: "+1"})
+			if _, err := other.Person(ctx, survey.Live, nobody, 0); !errors.Is(err, survey.ErrNotFound) {
+				t.Errorf("of nobody: %v", err)
+			}
+		})
+	}
+}
+
 // More contacts than a writer keeps are read back from the sends: none is missing, and no mark of a debt stays.
 func TestContactsBacklog(t *testing.T) {
 	t.Parallel()

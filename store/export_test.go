@@ -82,6 +82,23 @@ func (l *lossyLink) rollback(ctx context.Context) error {
 	return io.ErrUnexpectedEOF
 }
 
+// NeverContacts keeps contacts from ever being written by this store, as a crash does.
+func (s *Store) NeverContacts(ctx context.Context) error {
+	return s.other(ctx, func(_ context.Context, t *tx) error {
+		t.link = contactlessLink{t.link}
+		return nil
+	})
+}
+
+type contactlessLink struct{ link }
+
+func (l contactlessLink) later(ctx context.Context, key shaped, shape string, args []any) error {
+	if key.text == insertContacts {
+		return errors.New("no contacts")
+	}
+	return l.link.later(ctx, key, shape, args)
+}
+
 // OwesContacts reports whether a writer is behind with contacts.
 func (s *Store) OwesContacts(ctx context.Context) (bool, error) {
 	_, owed, err := s.owedContacts(ctx)

@@ -258,7 +258,7 @@ func (w *writer) commit(ctx context.Context, jobs []*job) (retry bool, err error
 		fresh := w.tx.fresh
 		good, err := w.undo(ctx, fmt.Errorf("commit: %w", err), survey.ErrInDoubt)
 		if !good { // what there is of them is read back
-			w.behind.owe(fresh)
+			w.behind.lose(fresh)
 		}
 		return good, err
 	}
