@@ -258,7 +258,11 @@ func (d *Dispatcher) insist(ctx context.Context, s survey.State, fn func(st *sur
 			return after, err
 		}
 		d.cfg.Log.WarnContext(ctx, "result not recorded, tried again", "send_id", s.Send.ID, "error", err)
-		time.Sleep(wait) // a shutdown waits for it, as it does for the provider
+		select {
+		case <-time.After(wait): // a shutdown waits for it, as it does for the provider
+		case <-ctx.Done():
+			return after, err
+		}
 	}
 }
 
