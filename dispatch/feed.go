@@ -110,7 +110,7 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 	if most > 0 {
 		due = due[:min(len(due), most)]
 	}
-	room, wait, err := d.room(ctx, sender, len(due))
+	room, wait, err := d.room(ctx, sender, int(waiting), len(due))
 	if err != nil || room == 0 {
 		return false, wait, err
 	}
@@ -133,20 +133,13 @@ func (d *Dispatcher) feedLane(ctx context.Context, lane string) (again bool, wai
 	return granted == len(due) && len(due) == laneDepth/2, wait, nil
 }
 
-// room is for how many more messages the long windows of a lane have turns, beside those that are taken already and have not come to theirs. Of
-// each task as many count as it could have: what is taken too late is taken when it has ended.
-func (d *Dispatcher) room(ctx context.Context, sender Sender, wanted int) (n int, wait time.Duration, err error) {
+// room is for how many more messages the long windows of a lane have turns, beside those that wait in Redis, of each task as many as it could
+// have, and those that this process works on. What others work on is not known: what they had taken too may find no turn, and waits for one.
+func (d *Dispatcher) room(ctx context.Context, sender Sender, waiting, wanted int) (n int, wait time.Duration, err error) {
 	if !slices.ContainsFunc(sender.Rates, Rate.long) {
 		return wanted, 0, nil
 	}
-	under := 0
-	for _, list := range [...]string{"pending", "active"} {
-		tasks, err := d.cfg.Redis.LLen(ctx, "asynq:{"+laneQueue(sender.Name)+"}:"+list).Result()
-		if err != nil {
-			return 0, 0, fmt.Errorf("length of lane %s: %w", sender.Name, err)
-		}
-		under += int(tasks) * batchSize
-	}
+	under := waiting*batchSize + int(d.slots[sender.Name].under.Load())
 	n, wait, err = d.pace.room(ctx, sender.Name, sender.Rates, d.pace.gate(sender.Name).weights(under+wanted))
 	return max(0, n-under), wait, err
 }

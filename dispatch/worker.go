@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -25,6 +26,9 @@ func (d *Dispatcher) deliver(ctx context.Context, t *asynq.Task) error {
 	if !ok {
 		return nil // the feeder closes what waits for it
 	}
+	under := d.slots[p.Lane].under
+	under.Add(int64(len(p.Refs)))
+	defer under.Add(-int64(len(p.Refs)))
 	states, err := d.cfg.Sends.Load(ctx, p.Refs)
 	if err != nil {
 		return fmt.Errorf("load batch of lane %s: %w", p.Lane, err)
@@ -99,11 +103,13 @@ type slots struct {
 	running chan struct{} // attempts in any state
 	claimed chan struct{} // being claimed, or claimed and waiting for the provider
 	sending chan struct{} // at the provider
+	under   *atomic.Int64 // sends of tasks that are worked on
 }
 
 func newSlots(concurrency int) slots {
 	return slots{
 		running: make(chan struct{}, 4*concurrency), claimed: make(chan struct{}, concurrency), sending: make(chan struct{}, concurrency),
+		under: new(atomic.Int64),
 	}
 }
 
