@@ -57,10 +57,7 @@ func TestEraseContactUnread(t *testing.T) {
 // A request that another gateway is done with at this moment is forgotten too.
 func TestEraseContactWhileRead(t *testing.T) {
 	t.Parallel()
-	url := storetest.URLs(t)[storetest.Postgres]
-	if url == "" {
-		t.Skip("SQLite has one writer")
-	}
+	url := storetest.PostgresURL(t)
 	cfg := store.Config{URL: url}
 	s := storetest.OpenConfig(t, cfg)
 	ctx := t.Context()

@@ -810,10 +810,7 @@ func TestContactsAreFoundWhileOwed(t *testing.T) {
 // says that there is none.
 func TestContactsOwedByAnotherGateway(t *testing.T) {
 	t.Parallel()
-	url := storetest.URLs(t)[storetest.Postgres]
-	if url == "" {
-		t.Skip("SQLite has one writer")
-	}
+	url := storetest.PostgresURL(t)
 	s, other := storetest.OpenConfig(t, store.Config{URL: url}), storetest.OpenConfig(t, store.Config{URL: url})
 	ctx := t.Context()
 	ana := survey.Recipient{ExternalID: "c-ana", Phone: anaPhone}

@@ -93,10 +93,7 @@ func (w *wire) cut(dead bool) {
 // database is back.
 func TestDatabaseGone(t *testing.T) {
 	t.Parallel()
-	there := storetest.URLs(t)[storetest.Postgres]
-	if there == "" {
-		t.Skip("no PostgreSQL")
-	}
+	there := storetest.PostgresURL(t)
 	u, err := url.Parse(there)
 	must(t, err)
 	w := newWire(t, u.Host)

@@ -58,10 +58,7 @@ func TestFaultOfALateAnswerIsOfItsOwnChange(t *testing.T) {
 // Suppressions go in one order everywhere: two gateways never wait for each other in a circle.
 func TestSuppressionsGoInOneOrder(t *testing.T) {
 	t.Parallel()
-	url := storetest.URLs(t)[storetest.Postgres]
-	if url == "" {
-		t.Skip("SQLite has one writer")
-	}
+	url := storetest.PostgresURL(t)
 	s := storetest.OpenConfig(t, store.Config{URL: url})
 	ctx := t.Context()
 	var all []survey.Suppression
