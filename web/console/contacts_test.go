@@ -142,8 +142,8 @@ func TestContacts(t *testing.T) {
 		{"/console/contacts/" + anaID, []string{"c-1881", "ana@example.hr", "support call", "Iva Horvat", "score--p", "score--d", "Cooldown", "/export", "con_01KAH3Q9V2J8T5N4E6R7W0XYZC"}, nil},
 		{"/console/contacts/" + negarID, []string{"Nothing was asked yet.", "None is recorded.", "Every address may be written to."}, nil},
 		{"/console/suppressions", []string{anaPhone[1:], "NPS after a purchase", "Erased person", "Everything", "cursor=more"}, nil},
-		{"/console/suppressions?mode=test", []string{"No address is suppressed.", `href="/console/suppressions?mode=live">See the more than 3 under live`}, nil},
-		{"/console/suppressions?q=x", []string{"Nothing stops writing there."}, []string{"See the"}},
+		{"/console/suppressions?mode=test", []string{"No address is suppressed.", `href="/console/suppressions?mode=live">See more than 3 under live`}, nil},
+		{"/console/suppressions?q=x", []string{"Nothing stops writing there."}, []string{"See the", "See more"}},
 		{"/console/suppressions?mode=test&q=" + url.QueryEscape(anaPhone), []string{"Nothing stops writing there.", `&amp;q=%2B`, "under live"}, nil},
 	} {
 		got := get(t, app, x.path)

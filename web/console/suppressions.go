@@ -43,7 +43,7 @@ type suppressionsView struct {
 type elsewhere struct {
 	Mode  survey.Mode
 	Query string // of its page
-	Count string // "" = none
+	Count string // in words, "" = none
 }
 
 type suppressionRow struct {
@@ -136,7 +136,7 @@ func (c *Console) elsewhere(ctx context.Context, mode survey.Mode, words string)
 	case next != "":
 		e.Count = fmt.Sprintf("more than %d", len(items))
 	case len(items) > 0:
-		e.Count = strconv.Itoa(len(items))
+		e.Count = "the " + strconv.Itoa(len(items))
 	}
 	return e, nil
 }
